@@ -1,0 +1,38 @@
+package gitlab
+
+// Status says how a scan of a project ended.
+type Status string
+
+// The two ways a scan ends. A project that has neither is pending.
+const (
+	Completed Status = "completed"
+	Failed    Status = "failed"
+)
+
+// Evidence is what shows that a listing was whole.
+type Evidence struct {
+	// Method names the way the project was listed, such as "gitlab".
+	Method string `json:"method,omitempty"`
+	// Pages is how many pages were read, the last one included.
+	Pages int `json:"pages,omitempty"`
+	// Listed is how many of the project's own repositories were listed.
+	Listed int `json:"listed,omitempty"`
+}
+
+// Result is what one scan says of one project.
+type Result struct {
+	// Run is the run the scan worked for.
+	Run int64 `json:"run"`
+	// Scan is the scan number of its batch; it alone orders results.
+	Scan int64 `json:"scan"`
+	// Project is the project with the full path that was listed.
+	Project Project `json:"project"`
+	Status  Status  `json:"status"`
+	// Missing are the names of the repositories that have no row, sorted and
+	// without repetition; empty unless completed.
+	Missing []string `json:"missing,omitempty"`
+	// Evidence is whole where the status is completed.
+	Evidence
+	// Error is the reason where the status is failed.
+	Error string `json:"error,omitempty"`
+}
