@@ -1,0 +1,155 @@
+package dashboard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"regmend/shared/board"
+	"regmend/shared/claims"
+	"regmend/shared/postgres"
+	"regmend/shared/slots"
+	"regmend/shared/stash"
+	"regmend/shared/tasks"
+
+	"github.com/hibiken/asynq"
+)
+
+const (
+	// freshFor is how long a snapshot serves every page and scrape, so that
+	// many watchers cost no more than one.
+	freshFor = time.Second
+	// readWithin bounds the reading of one part.
+	readWithin = 3 * time.Second
+)
+
+// snapshot is regmend's state as it was read at one moment. Where a part could
+// not be read its error is set and what comes from it is not to be shown.
+type snapshot struct {
+	at time.Time
+
+	postgresErr error
+	state       postgres.State
+
+	redisErr  error
+	counters  *board.Counters // nil: none yet
+	hold      *board.Hold     // nil: not holding
+	witness   *board.Witness  // nil: none yet
+	scanned   int64
+	stash     stash.State
+	slots     int
+	queues    []asynq.QueueInfo // as in queueNames
+	processes []string
+}
+
+// queueNames in the order in which they are shown.
+var queueNames = [...]string{tasks.QueueAdhoc, tasks.QueueScan, tasks.QueueFlush}
+
+// reader reads snapshots. Nothing in it grows with the number of projects.
+type reader struct {
+	src       Sources
+	board     *board.Board
+	stash     *stash.Stash
+	inspector *asynq.Inspector
+
+	mu   sync.Mutex
+	last snapshot
+}
+
+func newReader(src Sources) *reader {
+	return &reader{
+		src:       src,
+		board:     board.New(src.Redis),
+		stash:     stash.New(src.Redis, stash.Config{}),
+		inspector: asynq.NewInspectorFromRedisClient(src.Redis),
+	}
+}
+
+// read returns a snapshot not older than a second.
+func (r *reader) read(ctx context.Context) snapshot {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.last.at) < freshFor {
+		return r.last
+	}
+	// Others wait for this reading: it does not end with the one who asked.
+	ctx = context.WithoutCancel(ctx)
+	s := snapshot{}
+	s.postgresErr = bounded(ctx, func(ctx context.Context) (err error) {
+		s.state, err = r.src.DB.State(ctx)
+		return err
+	})
+	s.redisErr = bounded(ctx, func(ctx context.Context) error { return r.readRedis(ctx, &s) })
+	s.at = time.Now()
+	r.last = s
+	return s
+}
+
+func bounded(ctx context.Context, read func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
+	return read(ctx)
+}
+
+func (r *reader) readRedis(ctx context.Context, s *snapshot) error {
+	for _, read := range []func(context.Context, *snapshot) error{r.readNotices, r.readWork, r.readQueues} {
+		if err := read(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *reader) readNotices(ctx context.Context, s *snapshot) error {
+	counters, counted, err := r.board.Counters(ctx)
+	if err != nil {
+		return err
+	}
+	hold, holding, err := r.board.Holding(ctx)
+	if err != nil {
+		return err
+	}
+	witness, seen, err := r.board.Witness(ctx)
+	if err != nil {
+		return err
+	}
+	s.counters, s.hold, s.witness = noted(counters, counted), noted(hold, holding), noted(witness, seen)
+	s.scanned, err = r.board.Scanned(ctx)
+	return err
+}
+
+// noted is a notice, or nil where there is none.
+func noted[T any](notice T, ok bool) *T {
+	if !ok {
+		return nil
+	}
+	return &notice
+}
+
+func (r *reader) readWork(ctx context.Context, s *snapshot) (err error) {
+	if s.stash, err = r.stash.State(ctx); err != nil {
+		return err
+	}
+	if s.slots, err = slots.InUse(ctx, r.src.Redis); err != nil {
+		return err
+	}
+	s.processes, err = claims.Processes(ctx, r.src.Redis)
+	return err
+}
+
+// readQueues takes a queue nobody has enqueued to yet for an empty one.
+func (r *reader) readQueues(_ context.Context, s *snapshot) error {
+	for _, name := range queueNames {
+		info, err := r.inspector.GetQueueInfo(name)
+		switch {
+		case errors.Is(err, asynq.ErrQueueNotFound):
+			info = &asynq.QueueInfo{Queue: name}
+		case err != nil:
+			return fmt.Errorf("queue %s: %w", name, err)
+		}
+		s.queues = append(s.queues, *info)
+	}
+	return nil
+}
