@@ -34,7 +34,7 @@ func New(src Sources, log logrus.FieldLogger, cfg Config) (*Dashboard, error) {
 
 	pages := http.NewServeMux()
 	pages.Handle("GET /{$}", ownPage(overview(watch, log, cfg)))
-	pages.Handle("GET /assets/", ownPage(assets()))
+	pages.Handle("GET /assets/{file}", ownPage(assets()))
 	pages.Handle("GET /metrics", ownPage(Metrics(newGlobalState(watch))))
 	pages.Handle(queuesRoot+"/", queues)
 

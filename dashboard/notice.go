@@ -1,0 +1,103 @@
+package dashboard
+
+import (
+	"regmend/shared/tasks"
+)
+
+// notice is what the overview says first: how things stand and what to do.
+type notice struct {
+	Tone    string // good, busy, off, warn or bad; the style sheet knows them
+	Title   string
+	Detail  string
+	Command string // what to run, if that helps
+}
+
+// notices says everything that keeps projects from being scanned, the gravest
+// first; where there is nothing, how the work goes.
+func notices(s snapshot) []notice {
+	found := unreadable(s)
+	if len(found) > 0 {
+		return found
+	}
+	found = append(found, holdings(s)...)
+	found = append(found, switchedOff(s)...)
+	found = append(found, unattended(s)...)
+	if len(found) == 0 {
+		found = append(found, course(s))
+	}
+	return found
+}
+
+func unreadable(s snapshot) []notice {
+	var found []notice
+	if s.postgresErr != nil {
+		found = append(found, notice{Tone: "bad", Title: "Postgres cannot be read", Detail: s.postgresErr.Error(), Command: "regmend doctor"})
+	}
+	if s.redisErr != nil {
+		found = append(found, notice{Tone: "bad", Title: "Redis cannot be read", Detail: s.redisErr.Error(), Command: "regmend doctor"})
+	}
+	return found
+}
+
+func holdings(s snapshot) []notice {
+	var found []notice
+	if s.state.Standby {
+		found = append(found, notice{Tone: "bad", Title: "This database is a standby", Detail: "Results are written on the primary only.", Command: "regmend doctor"})
+	}
+	if h := s.hold; h != nil {
+		detail := h.Reason + " — for " + span(age(s.at, h.Since))
+		if left := h.Until.Sub(s.at); left > 0 {
+			detail += ", for another " + span(left) + " at least"
+		}
+		found = append(found, notice{Tone: "warn", Title: "Holding: " + h.Kind, Detail: detail})
+	}
+	return found
+}
+
+func switchedOff(s snapshot) []notice {
+	switch {
+	case !s.state.Settings.ScanEnabled:
+		return []notice{{Tone: "off", Title: "Scanning is switched off", Detail: "Nothing is scanned until it is enabled. What was scanned is still written.", Command: "regmend enable"}}
+	case s.state.Settings.MaxConcurrency == 0:
+		return []notice{{Tone: "off", Title: "The cap is 0", Detail: "No scan gets a slot until max_concurrency is raised.", Command: "regmend settings set max_concurrency 2"}}
+	}
+	return nil
+}
+
+func unattended(s snapshot) []notice {
+	var found []notice
+	if len(s.processes) == 0 {
+		found = append(found, notice{Tone: "warn", Title: "No consumer is running", Detail: "Batches wait until one is started.", Command: "regmend consumer"})
+	}
+	for _, q := range s.queues {
+		if q.Paused {
+			found = append(found, notice{Tone: "warn", Title: "The queue " + q.Queue + " is paused", Detail: "Somebody paused it on the queue pages; its tasks wait until it is resumed there."})
+		}
+	}
+	return found
+}
+
+// course is how the work goes while nothing keeps it from going.
+func course(s snapshot) notice {
+	c := s.counters
+	switch {
+	case s.state.Run.ID == 0:
+		return notice{Tone: "off", Title: "No run yet", Detail: "The first run begins when a producer starts."}
+	case s.slots > 0 || busy(s, tasks.QueueScan) || busy(s, tasks.QueueAdhoc):
+		return notice{Tone: "busy", Title: "Scanning", Detail: "Projects are being compared with the registry."}
+	case c != nil && c.Pending == 0 && c.Failed == 0 && s.stash.Entries == 0:
+		return notice{Tone: "good", Title: "Every project is analysed", Detail: "New projects are picked up in the next lap."}
+	case c != nil && c.Pending == 0 && s.stash.Entries == 0:
+		return notice{Tone: "good", Title: "Every project has its result", Detail: "Those that failed are tried again by themselves; see why below.", Command: "regmend report --failed"}
+	}
+	return notice{Tone: "busy", Title: "Waiting for work", Detail: "The producer fills the queue once a minute."}
+}
+
+func busy(s snapshot, queue string) bool {
+	for _, q := range s.queues {
+		if q.Queue == queue {
+			return q.Active+q.Pending+q.Retry+q.Scheduled > 0
+		}
+	}
+	return false
+}
