@@ -1,0 +1,42 @@
+# What developers and newcomers run. `make` lists it.
+
+# Where Go is when PATH does not have it; tools that are built here.
+export PATH := $(PATH):/usr/local/go/bin:$(CURDIR)/.cache/bin
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+
+GOLANGCI_LINT_VERSION := v2.15.0
+GOLANGCI_LINT := .cache/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+
+.PHONY: help
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/regmend
+	go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/regmend .
+
+.PHONY: demo
+demo: build ## see it work: private servers, real images, lost rows found (ARGS=--exit ends by itself)
+	@demo/install.sh initdb redis-server docker-registry
+	@go build -o bin/demo ./demo
+	@exec bin/demo $(ARGS)
+
+.PHONY: test
+test: ## run every test, on servers the tests start themselves
+	@demo/install.sh gcc initdb redis-server redis-sentinel pgbouncer docker-registry
+	go test -race ./...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## check formatting, imports and the rest
+	go vet ./...
+	$(GOLANGCI_LINT) fmt --diff
+	$(GOLANGCI_LINT) run
+
+$(GOLANGCI_LINT):
+	GOBIN=$(CURDIR)/.cache/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv .cache/bin/golangci-lint $@
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin .cache
