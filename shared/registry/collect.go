@@ -1,0 +1,106 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"regmend/shared/gitlab"
+)
+
+// maxWalks is how often a survey begins a shared walk that fails: a passing
+// fault should not cost a whole batch, nor a lasting one a walk for each project.
+const maxWalks = 3
+
+// walk is a listing of more than one project's repositories, of which a survey
+// keeps what belongs to its projects.
+type walk struct {
+	found  map[string][]string // by registry path of the projects it serves
+	done   bool
+	pages  int
+	failed int   // how often
+	err    error // the last
+}
+
+func newWalk() *walk { return &walk{found: map[string][]string{}} }
+
+func (w *walk) serves(path string) bool {
+	_, ok := w.found[path]
+	return ok
+}
+
+// once reads the listing if that was not yet done. Failures that are the
+// registry's, or the caller's end, do not count.
+func (w *walk) once(ctx context.Context, list func(page func([]string) error) (int, error)) error {
+	if w.done {
+		return nil
+	}
+	if w.failed >= maxWalks {
+		return w.err
+	}
+	for path := range w.found {
+		w.found[path] = nil
+	}
+	pages, err := list(w.keep)
+	if err != nil {
+		if answer := (*Error)(nil); errors.As(err, &answer) && !answer.Outage() {
+			w.failed++
+			w.err = err
+		}
+		return err
+	}
+	w.done, w.pages = true, pages
+	return nil
+}
+
+// keep takes of a page what is one of the projects' own. Owners are looked up by
+// the path's prefixes, so that a large batch costs no more than a small one.
+func (w *walk) keep(paths []string) error {
+	for _, path := range paths {
+		for end := range prefixes(path) {
+			if _, ok := w.found[path[:end]]; ok {
+				// A copy, lest the one name keep its whole page.
+				w.found[path[:end]] = append(w.found[path[:end]], strings.Clone(path))
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// prefixes yields the lengths of the path's prefixes that are whole components,
+// the path itself last.
+func prefixes(path string) func(yield func(end int) bool) {
+	return func(yield func(int) bool) {
+		for i := range len(path) {
+			if path[i] == '/' && !yield(i) {
+				return
+			}
+		}
+		yield(len(path))
+	}
+}
+
+// hand gives out what the walk found of a project's, as far as keep says so.
+func (w *walk) hand(p gitlab.Project, method string, page func([]string) error, keep func(path string) (bool, error)) (gitlab.Evidence, error) {
+	var names []string
+	for _, path := range w.found[p.RegistryPath()] {
+		name, ok := p.Owns(path)
+		if !ok {
+			continue
+		}
+		kept, err := keep(path)
+		if err != nil {
+			return gitlab.Evidence{}, err
+		}
+		if kept {
+			names = append(names, name)
+		}
+	}
+	if err := give(page, names); err != nil {
+		return gitlab.Evidence{}, err
+	}
+	return gitlab.Evidence{Method: method, Pages: w.pages, Listed: len(names)}, nil
+}
+
+func all(string) (bool, error) { return true, nil }

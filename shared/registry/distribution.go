@@ -1,0 +1,88 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"regmend/shared/gitlab"
+)
+
+// smallCatalogPage is asked for where 1000 is more than is allowed: the number
+// that registries give when none is asked for.
+const smallCatalogPage = 100
+
+// Catalog walks the whole catalog, every repository of every project, and hands
+// it to page. distribution lists repositories without tags too, GitLab's registry
+// those with a manifest. An error of page ends the walk and is returned as it is.
+func (c *Client) Catalog(ctx context.Context, page func(paths []string) error) (pages int, err error) {
+	size := int(c.catalogPageSize.Load())
+	pages, err = c.walk(ctx, routeCatalog, size, decodeCatalog, page)
+	refused := (*Error)(nil)
+	if pages == 1 && size > smallCatalogPage && errors.As(err, &refused) && refused.StatusCode == http.StatusBadRequest {
+		c.catalogPageSize.Store(smallCatalogPage)
+		return c.walk(ctx, routeCatalog, smallCatalogPage, decodeCatalog, page)
+	}
+	return pages, err
+}
+
+// listFromCatalog lists a project of a registry that has no other listing.
+func (s *Survey) listFromCatalog(ctx context.Context, p gitlab.Project, page func([]string) error) (gitlab.Evidence, error) {
+	err := s.catalog.once(ctx, func(keep func([]string) error) (int, error) {
+		return s.client.Catalog(ctx, keep)
+	})
+	if err != nil {
+		return gitlab.Evidence{}, err
+	}
+	return s.catalog.hand(p, methodDistribution, page, all)
+}
+
+// Tagged tells whether the repository of that registry path has a tag. One that
+// was never pushed has none.
+func (c *Client) Tagged(ctx context.Context, path string) (tagged bool, err error) {
+	if !gitlab.ValidRepositoryPath(path) {
+		return false, &Error{Path: path, Reason: fmt.Sprintf("%.300q is not a path a repository can have", path)}
+	}
+	err = c.do(ctx, c.at(tagsRoute(path), url.Values{"n": {"1"}}), func(_ http.Header, body io.Reader) (err error) {
+		tagged, err = decodeTagged(body)
+		return err
+	})
+	if isNameUnknown(err) {
+		return false, nil
+	}
+	return tagged, err
+}
+
+// Holds tells whether the registry knows the repository in the way listings do:
+// its own listing contains it (GitLab's API), or it has a tag (distribution).
+// Where its own listing cannot be believed, its tags decide: they come from the
+// same metadata, but are looked up by the exact path.
+func (c *Client) Holds(ctx context.Context, path string) (bool, error) {
+	found, err := c.probed(ctx)
+	if err != nil {
+		return false, err
+	}
+	if found.API == Distribution || affected(path) {
+		return c.Tagged(ctx, path)
+	}
+	return c.lists(ctx, path)
+}
+
+// lists tells whether the listing of a path contains the path itself, and reads
+// no further than that.
+func (c *Client) lists(ctx context.Context, path string) (bool, error) {
+	_, err := c.list(ctx, path, func(paths []string) error {
+		if slices.Contains(paths, path) {
+			return errStop
+		}
+		return nil
+	})
+	if errors.Is(err, errStop) {
+		return true, nil
+	}
+	return false, err
+}

@@ -1,0 +1,79 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// do sends one GET request and lets read have the body of an answer with status
+// 200, bounded in size and time; every other answer is an *Error, and so is a
+// body that read finds fault with.
+func (c *Client) do(ctx context.Context, target *url.URL, read func(http.Header, io.Reader) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.RequestTimeout,
+		&timeoutError{what: "the answer", after: c.cfg.RequestTimeout})
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	if err != nil {
+		return &Error{Path: target.Path, Reason: "this is no address to ask", err: err}
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return noAnswer(ctx, target.Path, err)
+	}
+	defer discard(resp.Body)
+	if resp.StatusCode != http.StatusOK {
+		return unexpected(resp, target.Path, accessOf(strings.TrimPrefix(target.Path, c.base.Path)), time.Now())
+	}
+	if err = c.readBody(resp, read); err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ended(ctx, resp.StatusCode, target.Path)
+	}
+	return malformed(target.Path, resp.Header, err)
+}
+
+func (c *Client) readBody(resp *http.Response, read func(http.Header, io.Reader) error) error {
+	if coding := resp.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		return fmt.Errorf("it has the coding %.20q, which nobody asked for", coding)
+	}
+	err := read(resp.Header, &limitedReader{r: resp.Body, left: c.cfg.MaxBody})
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("it is empty or cut: %w", err)
+	}
+	return err
+}
+
+// errTooLarge says that a body is larger than Config.MaxBody.
+var errTooLarge = errors.New("it is larger than the limit")
+
+// limitedReader is like io.LimitedReader, but what is too large does not look
+// like what ends there.
+type limitedReader struct {
+	r    io.Reader
+	left int64
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	if int64(len(p)) > l.left+1 {
+		p = p[:l.left+1]
+	}
+	n, err := l.r.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, errTooLarge
+	}
+	return n, err
+}
+
+// discard closes a body, having read what little may remain, so that the
+// connection can be used again.
+func discard(body io.ReadCloser) {
+	_, _ = io.CopyN(io.Discard, body, 64<<10)
+	_ = body.Close()
+}

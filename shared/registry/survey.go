@@ -1,0 +1,149 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"regmend/shared/gitlab"
+)
+
+// The methods that evidence names.
+const (
+	methodGitLab       = "gitlab"
+	methodAncestor     = "gitlab-ancestor"
+	methodSize         = "gitlab-size"
+	methodCatalog      = "gitlab-catalog"
+	methodDistribution = "distribution"
+)
+
+// Survey lists the projects of one batch: work that serves several of them (a
+// walk of the catalog, of a group's listing, the signing of a token) is done
+// once. It remembers what those walks found, so it should live no longer than
+// the batch. It is not safe for concurrent use.
+type Survey struct {
+	client *Client
+	api    API
+
+	direct map[string]int // registry path: its place in rights
+	rights [][]access
+
+	above   map[string]*walk // by ancestor
+	catalog *walk
+}
+
+// Survey prepares the listing of the projects of one batch, none of which may be
+// without a path. It probes the registry if that was not done yet.
+func (c *Client) Survey(ctx context.Context, projects []gitlab.Project) (*Survey, error) {
+	found, err := c.probed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &Survey{client: c, api: found.API, direct: map[string]int{}, above: map[string]*walk{}, catalog: newWalk()}
+	for _, p := range projects {
+		if p.FullPath == "" {
+			return nil, fmt.Errorf("project %d has no path to be listed by", p.ID)
+		}
+		s.add(p.RegistryPath())
+	}
+	return s, nil
+}
+
+func (s *Survey) add(path string) {
+	switch top := ancestor(path); {
+	case s.api == Distribution:
+		s.catalog.found[path] = nil
+	case !affected(path):
+		s.direct[path] = len(s.rights)
+		s.rights = append(s.rights, pullBelow(path))
+	case top == "":
+		s.catalog.found[path] = nil
+	default:
+		if s.above[top] == nil {
+			s.above[top] = newWalk()
+		}
+		s.above[top].found[path] = nil
+	}
+}
+
+// NonEmpty tells whether what List hands out is known to have tags, as with
+// GitLab's API. If not, those without a row have to be asked for with
+// Client.Tagged.
+func (s *Survey) NonEmpty() bool { return s.api == GitLab }
+
+// List hands the names (relative to the project's path, "" for the root) of the
+// project's own repositories to page, and returns the evidence of a listing read
+// to its end. With any error there is no listing, whatever page was given. A
+// name may come twice. An error of page ends the listing and is returned as it
+// is.
+func (s *Survey) List(ctx context.Context, p gitlab.Project, page func(names []string) error) (gitlab.Evidence, error) {
+	ctx, cancel := s.client.withProjectTimeout(ctx)
+	defer cancel()
+	path := p.RegistryPath()
+	if _, ok := s.direct[path]; ok {
+		return s.listDirectly(ctx, p, page)
+	}
+	if w := s.above[ancestor(path)]; w != nil && w.serves(path) {
+		return s.listFromAncestor(ctx, w, p, page)
+	}
+	switch {
+	case !s.catalog.serves(path):
+		return gitlab.Evidence{}, fmt.Errorf("project %d (%s) is not one of this survey's", p.ID, p.FullPath)
+	case s.api == Distribution:
+		return s.listFromCatalog(ctx, p, page)
+	default:
+		return s.listWithoutAncestor(ctx, p, page)
+	}
+}
+
+// listDirectly lists a project by its own path.
+func (s *Survey) listDirectly(ctx context.Context, p gitlab.Project, page func([]string) error) (gitlab.Evidence, error) {
+	path := p.RegistryPath()
+	if s.client.signer != nil {
+		if err := s.client.signer.prepare(s.rights[s.direct[path]:]); err != nil {
+			return gitlab.Evidence{}, &Error{Path: path, Reason: err.Error(), outage: true, err: err}
+		}
+	}
+	evidence := gitlab.Evidence{Method: methodGitLab}
+	var err error
+	evidence.Pages, err = s.client.list(ctx, path, func(paths []string) error {
+		names := ownNames(p, paths)
+		evidence.Listed += len(names)
+		return give(page, names)
+	})
+	if err != nil {
+		return gitlab.Evidence{}, err
+	}
+	return evidence, nil
+}
+
+// ownNames are the names of those paths that are the project's own: the list
+// API takes "_" for any character.
+func ownNames(p gitlab.Project, paths []string) []string {
+	names := make([]string, 0, len(paths))
+	for _, path := range paths {
+		if name, ok := p.Owns(path); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// give hands names out by pages.
+func give(page func([]string) error, names []string) error {
+	for part := range slices.Chunk(names, maxPageSize) {
+		if err := page(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// list walks GitLab's list API. An unknown namespace is an empty listing.
+func (c *Client) list(ctx context.Context, path string, page func(paths []string) error) (pages int, err error) {
+	pages, err = c.walk(ctx, listRoute(path), c.pageSize(), decodeListing, page)
+	if isNameUnknown(err) {
+		return pages, nil
+	}
+	return pages, err
+}

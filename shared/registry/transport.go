@@ -1,0 +1,99 @@
+package registry
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+// newBare is the network, with the observer before it.
+func (c *Client) newBare() (http.RoundTripper, error) {
+	wire, err := newWire(c.cfg.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	// The proxy variables are read once; an address that cannot be parsed
+	// would otherwise come up, with its password, in each request's error.
+	if _, err := http.ProxyFromEnvironment(&http.Request{URL: c.base}); err != nil {
+		return nil, errors.New("the proxy set in the environment (HTTP_PROXY, HTTPS_PROXY) is not a valid URL")
+	}
+	return &observer{next: wire, observe: c.cfg.Observe}, nil
+}
+
+func (c *Client) withCredentials(next http.RoundTripper) http.RoundTripper {
+	if c.signer != nil {
+		return &signedTransport{next: next, base: c.base, signer: c.signer}
+	}
+	return newChallengeTransport(next, c.base, c.cfg)
+}
+
+func newWire(caFile string) (*http.Transport, error) {
+	roots, err := rootsWith(caFile)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    10 * time.Second,
+		MaxIdleConns:           64,
+		MaxIdleConnsPerHost:    32,
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		ForceAttemptHTTP2:      true,
+		// What is not asked for compressed cannot unfold beyond the limit.
+		DisableCompression: true,
+	}, nil
+}
+
+// rootsWith is the system's authorities and those of a file; nil, which means
+// the system's, if there is no file.
+func rootsWith(caFile string) (*x509.CertPool, error) {
+	if caFile == "" {
+		return nil, nil //nolint:nilnil // nil is tls.Config's word for the system's authorities
+	}
+	content, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("registry CA file: %w", err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("the system's certificate authorities: %w", err)
+	}
+	if !roots.AppendCertsFromPEM(content) {
+		return nil, fmt.Errorf("registry CA file %s: it holds no certificate in PEM form", caFile)
+	}
+	return roots, nil
+}
+
+// observer tells of each answer of the registry and its token server.
+type observer struct {
+	next    http.RoundTripper
+	observe func(status int, took time.Duration)
+}
+
+func (o *observer) RoundTrip(req *http.Request) (*http.Response, error) {
+	began := time.Now()
+	resp, err := o.next.RoundTrip(req)
+	status := 0
+	if err == nil {
+		status = resp.StatusCode
+	}
+	o.observe(status, time.Since(began))
+	return resp, err
+}
+
+// CloseIdleConnections lets http.Client reach the network below the layers.
+func (o *observer) CloseIdleConnections() { closeIdle(o.next) }
+
+func closeIdle(next http.RoundTripper) {
+	if t, ok := next.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
