@@ -1,0 +1,70 @@
+package board
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Walk is where the producer's walk stands.
+type Walk struct {
+	Run     int64     `json:"run"`
+	Lap     int64     `json:"lap"`     // unique for each lap
+	Cursor  int64     `json:"cursor"`  // the highest project ID handed out
+	Started time.Time `json:"started"` // of the lap
+	Ended   bool      `json:"ended"`   // the table's end was reached
+}
+
+// advanceScript replaces the walk if it is the one given.
+//
+// KEYS: walk; ARGV: present walk as JSON or "", next walk as JSON, ttl in s
+// Result: 1 if it was replaced, or stands there already, else 0
+var advanceScript = redis.NewScript(`
+local present = redis.call('GET', KEYS[1]) or ''
+if present ~= ARGV[1] and present ~= ARGV[2] then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1
+`)
+
+// Walk tells where the walk stands; ok is false when none is known.
+func (b *Board) Walk(ctx context.Context) (w Walk, ok bool, err error) {
+	ok, err = b.read(ctx, walkKey(), &w)
+	return w, ok, err
+}
+
+// AdvanceWalk replaces from by to if from is what stands there; false: somebody
+// else replaced it, or Redis lost it. A zero from stands for none.
+func (b *Board) AdvanceWalk(ctx context.Context, from, to Walk) (bool, error) {
+	present, err := from.text()
+	if err != nil {
+		return false, err
+	}
+	next, err := to.text()
+	if err != nil {
+		return false, err
+	}
+	args := []any{present, next, int64(noteTTL.Seconds())}
+	replaced, err := advanceScript.Run(ctx, b.rdb, []string{walkKey()}, args...).Bool()
+	if err != nil {
+		return false, fmt.Errorf("advance the walk to project %d: %w", to.Cursor, err)
+	}
+	return replaced, nil
+}
+
+// text is the walk as it stands in Redis, which one moment writes in one way.
+func (w Walk) text() (string, error) {
+	if w == (Walk{}) {
+		return "", nil
+	}
+	w.Started = w.Started.UTC()
+	text, err := json.Marshal(w)
+	if err != nil {
+		return "", fmt.Errorf("write down the walk: %w", err)
+	}
+	return string(text), nil
+}

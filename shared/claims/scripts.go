@@ -1,0 +1,246 @@
+package claims
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// stored is a claim as Redis has it.
+type stored struct {
+	Process    string `json:"process"` // "" for a batch that waits in its queue
+	Token      int64  `json:"token"`
+	Generation int    `json:"generation"`
+	Runs       int    `json:"runs"`
+	Queue      string `json:"queue"`
+	Payload    []byte `json:"payload"`
+	Offered    int64  `json:"offered,omitempty"` // last handed to requeue, in ms
+}
+
+// clock is what all scripts begin with; times are in ms of Redis' clock. Leases
+// that end later than a lease from now are left by a clock that was set back.
+const clock = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function alive(process)
+  return tonumber(redis.call('ZSCORE', KEYS[2], process) or 0) > now
+end
+`
+
+// claimScript claims a batch and renews the process's lease, without which a
+// claim would be taken for a dead one's.
+//
+// KEYS: claims, processes, info
+// ARGV: batch name, the claim as JSON, lease in ms, info, ttl in s
+// Result: the outcome, runs
+var claimScript = redis.NewScript(clock + `
+local claim = cjson.decode(ARGV[2])
+local text = redis.call('HGET', KEYS[1], ARGV[1])
+claim.runs = 1
+if text then
+  local old = cjson.decode(text)
+  local others = old.process ~= claim.process and alive(old.process)
+  if others and old.generation >= claim.generation then
+    return {1, 0}
+  end
+  if old.generation > claim.generation then
+    return {2, 0}
+  end
+  claim.runs = old.runs + 1
+  if old.process == claim.process and old.token == claim.token then
+    claim.runs = old.runs
+  end
+end
+redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(claim))
+redis.call('ZADD', KEYS[2], now + ARGV[3], claim.process)
+redis.call('HSET', KEYS[3], claim.process, ARGV[4])
+for _, key in ipairs(KEYS) do
+  redis.call('EXPIRE', key, ARGV[5])
+end
+return {0, claim.runs}
+`)
+
+// ask puts the claim of w to Redis.
+func (c *Claims) ask(ctx context.Context, w Work, token int64) (Outcome, int, error) {
+	text, err := json.Marshal(stored{
+		Process: c.process, Token: token, Generation: w.Generation, Queue: w.Queue, Payload: w.Payload,
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	info, err := json.Marshal(c.cfg.Info)
+	if err != nil {
+		return 0, 0, err
+	}
+	args := []any{w.Name, text, c.cfg.Lease.Milliseconds(), info, int64(keyTTL.Seconds())}
+	keys := []string{claimsKey(), processesKey(), infoKey()}
+	reply, err := claimScript.Run(ctx, c.rdb, keys, args...).Int64Slice()
+	if err != nil {
+		return 0, 0, err
+	}
+	return Outcome(reply[0]), int(reply[1]), nil
+}
+
+// releaseScript forgets claims of a process.
+//
+// KEYS: claims
+// ARGV: process, then batch name and token of each
+// Result: how many were forgotten
+var releaseScript = redis.NewScript(`
+local forgotten = 0
+for i = 2, #ARGV, 2 do
+  local text = redis.call('HGET', KEYS[1], ARGV[i])
+  local claim = text and cjson.decode(text)
+  if claim and claim.process == ARGV[1] and claim.token == tonumber(ARGV[i + 1]) then
+    forgotten = forgotten + redis.call('HDEL', KEYS[1], ARGV[i])
+  end
+end
+return forgotten
+`)
+
+// give releases one claim.
+func (c *Claims) give(ctx context.Context, token int64, name string) error {
+	return releaseScript.Run(ctx, c.rdb, []string{claimsKey()}, c.process, name, token).Err()
+}
+
+// renewScript renews the process's lease and tells which claims it lost.
+//
+// KEYS: claims, processes, info
+// ARGV: process, lease in ms, info, ttl in s, then batch name and token of each
+// Result: the tokens of the claims that are not this process's any more
+var renewScript = redis.NewScript(clock + `
+redis.call('ZADD', KEYS[2], now + ARGV[2], ARGV[1])
+redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
+redis.call('EXPIRE', KEYS[2], ARGV[4])
+redis.call('EXPIRE', KEYS[3], ARGV[4])
+local lost = {}
+for i = 5, #ARGV, 2 do
+  local text = redis.call('HGET', KEYS[1], ARGV[i])
+  local claim = text and cjson.decode(text)
+  if not (claim and claim.process == ARGV[1] and claim.token == tonumber(ARGV[i + 1])) then
+    table.insert(lost, tonumber(ARGV[i + 1]))
+  end
+end
+return lost
+`)
+
+// renew renews the lease and returns the tokens of the claims that are lost.
+func (c *Claims) renew(ctx context.Context, held map[int64]string) ([]int64, error) {
+	info, err := json.Marshal(c.cfg.Info)
+	if err != nil {
+		return nil, err
+	}
+	args := []any{c.process, c.cfg.Lease.Milliseconds(), info, int64(keyTTL.Seconds())}
+	for token, name := range held {
+		args = append(args, name, token)
+	}
+	keys := []string{claimsKey(), processesKey(), infoKey()}
+	return renewScript.Run(ctx, c.rdb, keys, args...).Int64Slice()
+}
+
+// lookScript finds the batches that have to be put back into their queues. It
+// raises their generation and takes the dead process off, so that they are
+// found once; those that nobody claims afterwards are found again.
+//
+// A task that runs without a claim, in this look and the one before, was killed
+// before it could claim, or its delivery was lost on the way.
+//
+// KEYS: claims, processes, info, unclaimed
+// ARGV: lease, time until a batch is found again, life of unclaimed, all in ms;
+// the running tasks as a JSON array of claims with name and generation
+// Result: name, claim as JSON of each batch
+var lookScript = redis.NewScript(clock + `
+local ends = now + ARGV[1]
+for _, process in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. ends, '+inf')) do
+  redis.call('ZADD', KEYS[2], ends, process)
+end
+for _, process in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)) do
+  redis.call('ZREM', KEYS[2], process)
+  redis.call('HDEL', KEYS[3], process)
+end
+
+local found, claims = {}, {}
+local function offer(name, claim)
+  claim.process = ''
+  claim.offered = now
+  claims[name] = claim
+  local text = cjson.encode(claim)
+  redis.call('HSET', KEYS[1], name, text)
+  table.insert(found, name)
+  table.insert(found, text)
+end
+
+local list = redis.call('HGETALL', KEYS[1])
+for i = 1, #list, 2 do
+  local claim = cjson.decode(list[i + 1])
+  claims[list[i]] = claim
+  if claim.process ~= '' and not alive(claim.process) then
+    claim.generation = claim.generation + 1
+    offer(list[i], claim)
+  elseif claim.process == '' and math.abs(now - (claim.offered or 0)) >= tonumber(ARGV[2]) then
+    offer(list[i], claim)
+  end
+end
+
+local unclaimed = {}
+for _, task in ipairs(cjson.decode(ARGV[4])) do
+  local claim = claims[task.name]
+  if not claim or (claim.process == '' and claim.generation <= task.generation) then
+    local id = task.name .. '.' .. string.format('%d', task.generation)
+    if redis.call('SISMEMBER', KEYS[4], id) == 1 then
+      offer(task.name, {
+        token = 0,
+        generation = task.generation + 1,
+        runs = claim and claim.runs or 0,
+        queue = task.queue,
+        payload = task.payload,
+      })
+    else
+      table.insert(unclaimed, id)
+    end
+  end
+end
+redis.call('DEL', KEYS[4])
+for _, id in ipairs(unclaimed) do
+  redis.call('SADD', KEYS[4], id)
+end
+redis.call('PEXPIRE', KEYS[4], ARGV[3])
+return found
+`)
+
+// running is a task as lookScript is told of it.
+type running struct {
+	Name       string `json:"name"`
+	Generation int    `json:"generation"`
+	Queue      string `json:"queue"`
+	Payload    []byte `json:"payload"`
+}
+
+// look finds the batches to put back, of which active are running tasks.
+func (c *Claims) look(ctx context.Context, active []Work) ([]Work, error) {
+	tasks := make([]running, 0, len(active))
+	for _, w := range active {
+		tasks = append(tasks, running(w))
+	}
+	text, err := json.Marshal(tasks)
+	if err != nil {
+		return nil, err
+	}
+	args := []any{c.cfg.Lease.Milliseconds(), 2 * c.cfg.Look.Milliseconds(), 3 * c.cfg.Look.Milliseconds(), text}
+	keys := []string{claimsKey(), processesKey(), infoKey(), unclaimedKey()}
+	reply, err := lookScript.Run(ctx, c.rdb, keys, args...).StringSlice()
+	if err != nil {
+		return nil, err
+	}
+	var found []Work
+	for i := 0; i+1 < len(reply); i += 2 {
+		var s stored
+		if err := json.Unmarshal([]byte(reply[i+1]), &s); err != nil {
+			return nil, fmt.Errorf("claim of batch %s: %w", reply[i], err)
+		}
+		found = append(found, Work{Name: reply[i], Generation: s.Generation, Queue: s.Queue, Payload: s.Payload})
+	}
+	return found, nil
+}

@@ -1,0 +1,35 @@
+package tasks
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Batch names a batch through all its generations: its name stays the same,
+// and each time it is put back into the queue the generation is raised.
+type Batch struct {
+	Name       string
+	Generation int
+}
+
+// String is "name.generation", the task's ID. asynq refuses an ID in every
+// state its task can be in, so a batch that is enqueued again needs a new one.
+func (b Batch) String() string { return b.Name + "." + strconv.Itoa(b.Generation) }
+
+// Next is the batch's next generation.
+func (b Batch) Next() Batch { return Batch{Name: b.Name, Generation: b.Generation + 1} }
+
+// ParseBatch reads a task's ID. An ID that String does not write is an error.
+func ParseBatch(taskID string) (Batch, error) {
+	dot := strings.LastIndexByte(taskID, '.')
+	if dot < 1 {
+		return Batch{}, fmt.Errorf("task ID %q is not of the form name.generation", taskID)
+	}
+	generation, err := strconv.Atoi(taskID[dot+1:])
+	b := Batch{Name: taskID[:dot], Generation: generation}
+	if err != nil || generation < 0 || b.String() != taskID {
+		return Batch{}, fmt.Errorf("task ID %q does not end in a generation", taskID)
+	}
+	return b, nil
+}
