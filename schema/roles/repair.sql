@@ -1,0 +1,12 @@
+-- What the repair will need on top of runtime.sql: to insert the rows that
+-- were lost, and to delete the rows it inserted when that is undone.
+--
+--   psql -v role=regmend_repair -d gitlabhq_production -f repair.sql
+--
+-- Run it as a superuser or as the owner of container_repositories.
+
+\set ON_ERROR_STOP on
+
+GRANT USAGE ON SCHEMA public TO :"role";
+GRANT SELECT, INSERT, DELETE ON public.container_repositories TO :"role";
+GRANT USAGE ON SEQUENCE public.container_repositories_id_seq TO :"role";

@@ -1,0 +1,20 @@
+-- What the role needs that runs regmend's other verbs: producer, consumer,
+-- web, enqueue, status, settings, run. Everything but migrate and uninstall.
+--
+--   psql -v role=regmend -d gitlabhq_production -f runtime.sql
+--
+-- Run it after `regmend migrate`, and again after each upgrade: as a
+-- superuser, or the first part as the owner of projects and the second as the
+-- owner of the schema regmend.
+
+\set ON_ERROR_STOP on
+
+GRANT USAGE ON SCHEMA public TO :"role";
+GRANT SELECT ON public.projects, public.namespaces, public.routes, public.container_repositories TO :"role";
+
+GRANT USAGE ON SCHEMA regmend TO :"role";
+GRANT SELECT ON ALL TABLES IN SCHEMA regmend TO :"role";
+GRANT INSERT, UPDATE, DELETE ON regmend.data_repair_details, regmend.missing_repositories TO :"role";
+GRANT INSERT, UPDATE ON regmend.settings TO :"role";
+GRANT INSERT ON regmend.settings_history, regmend.runs TO :"role";
+GRANT SELECT, USAGE, UPDATE ON SEQUENCE regmend.scan_number TO :"role";

@@ -1,0 +1,152 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// definition is everything that is known about one setting: its default, its
+// range, and where in Settings it goes.
+type definition struct {
+	key, fallback, help string
+	// read checks value and puts it into s. Its error says what would be right.
+	read func(s *Settings, value string) error
+	// format is the usual form of what read put into s.
+	format func(s Settings) string
+}
+
+func (d definition) canonical(value string) (string, error) {
+	var s Settings
+	if err := d.read(&s, strings.TrimSpace(value)); err != nil {
+		return "", fmt.Errorf("%s: %w", d.key, err)
+	}
+	return d.format(s), nil
+}
+
+// definitions lists the settings in the order of the documentation.
+func definitions() []definition {
+	return []definition{
+		number("max_concurrency", 2, 0, 1000, "scans at once over all consumers; 0 stops scanning",
+			func(s *Settings) *int { return &s.MaxConcurrency }),
+		truth("scan_enabled", false, "the feature flag: scans are made only while it is true",
+			func(s *Settings) *bool { return &s.ScanEnabled }),
+		number("batch_size", 100, 1, 1000, "projects in one scan task",
+			func(s *Settings) *int { return &s.BatchSize }),
+		number("page_size", 1000, 1, 1000, "repositories asked of the registry in one page",
+			func(s *Settings) *int { return &s.PageSize }),
+		number("stash_limit", 1000, 1, 10000, "results in the stash that make a flush due",
+			func(s *Settings) *int { return &s.StashLimit }),
+		duration("flush_after", 5*time.Second, time.Second, 10*time.Minute, "age of the oldest result in the stash that makes a flush due",
+			func(s *Settings) *time.Duration { return &s.FlushAfter }),
+		number("queue_minutes", 5, 1, 60, "minutes of work the producer keeps in the queue",
+			func(s *Settings) *int { return &s.QueueMinutes }),
+		duration("lap_interval", 10*time.Minute, time.Second, 24*time.Hour, "least time between the starts of two walks over all projects",
+			func(s *Settings) *time.Duration { return &s.LapInterval }),
+		number("witness_share", 50, 0, 100, "percent of sampled known repositories that the registry must list before anything is scanned",
+			func(s *Settings) *int { return &s.WitnessShare }),
+		paths("scope", "full paths of groups or projects, comma-separated, that the producer keeps to; empty: all",
+			func(s *Settings) *[]string { return &s.Scope }),
+	}
+}
+
+func definitionOf(key string) (definition, error) {
+	var keys []string
+	for _, d := range definitions() {
+		if d.key == key {
+			return d, nil
+		}
+		keys = append(keys, d.key)
+	}
+	return definition{}, fmt.Errorf("there is no setting %q; the settings are %s", key, strings.Join(keys, ", "))
+}
+
+func number(key string, fallback, least, most int, help string, field func(*Settings) *int) definition {
+	return definition{
+		key: key, fallback: strconv.Itoa(fallback), help: help,
+		read: func(s *Settings, value string) error {
+			n, err := strconv.Atoi(value)
+			if err != nil || n < least || n > most {
+				return fmt.Errorf("%q is not a whole number from %d to %d", value, least, most)
+			}
+			*field(s) = n
+			return nil
+		},
+		format: func(s Settings) string { return strconv.Itoa(*field(&s)) },
+	}
+}
+
+func truth(key string, fallback bool, help string, field func(*Settings) *bool) definition {
+	return definition{
+		key: key, fallback: strconv.FormatBool(fallback), help: help,
+		read: func(s *Settings, value string) error {
+			if value != "true" && value != "false" {
+				return fmt.Errorf("%q is neither true nor false", value)
+			}
+			*field(s) = value == "true"
+			return nil
+		},
+		format: func(s Settings) string { return strconv.FormatBool(*field(&s)) },
+	}
+}
+
+func duration(key string, fallback, least, most time.Duration, help string, field func(*Settings) *time.Duration) definition {
+	return definition{
+		key: key, fallback: formatDuration(fallback), help: help,
+		read: func(s *Settings, value string) error {
+			d, err := time.ParseDuration(value)
+			if err != nil || d < least || d > most {
+				return fmt.Errorf("%q is not a duration with its unit, such as 90s or 10m, from %s to %s",
+					value, formatDuration(least), formatDuration(most))
+			}
+			*field(s) = d
+			return nil
+		},
+		format: func(s Settings) string { return formatDuration(*field(&s)) },
+	}
+}
+
+// formatDuration is d without the units that are zero: 10m, not 10m0s.
+func formatDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+func paths(key, help string, field func(*Settings) *[]string) definition {
+	return definition{
+		key: key, help: help,
+		read: func(s *Settings, value string) (err error) {
+			*field(s), err = splitPaths(value)
+			return err
+		},
+		format: func(s Settings) string { return strings.Join(*field(&s), ",") },
+	}
+}
+
+var errPath = errors.New("is not a full path such as group or group/app")
+
+func splitPaths(value string) ([]string, error) {
+	var found []string
+	for path := range strings.SplitSeq(value, ",") {
+		path = strings.TrimSpace(path)
+		if path == "" {
+			continue
+		}
+		if strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") || strings.ContainsAny(path, " \t\n\x00") {
+			return nil, fmt.Errorf("%q %w", path, errPath)
+		}
+		if !slices.Contains(found, path) {
+			found = append(found, path)
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,117 @@
+package postgres
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+)
+
+var (
+	// ErrStandby says that the server that answered is a standby, or read-only:
+	// nothing it says may be believed, nothing can be written.
+	ErrStandby = errors.New("the database that answers is a standby or read-only; regmend needs the primary")
+
+	// ErrRunChanged says that the database's current run is not the one worked
+	// for, or that the database was set back to before its results.
+	ErrRunChanged = errors.New("the database knows another run, or was restored; see `regmend run`")
+
+	// ErrNoSchema says that regmend's tables are not there.
+	ErrNoSchema = errors.New("this database has no schema regmend, or only part of it: run `regmend migrate`")
+)
+
+// fault says in err what was being done and translates what the driver says
+// into this package's errors. nil stays nil.
+func (db *DB) fault(ctx context.Context, doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: %w", doing, context.Cause(ctx))
+	case readOnly(err):
+		return fmt.Errorf("%s: %w", doing, ErrStandby)
+	case undefined(err) && !db.hasTables(ctx):
+		return fmt.Errorf("%s: %w", doing, ErrNoSchema)
+	default:
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+}
+
+func readOnly(err error) bool {
+	return pq.As(err, pqerror.ReadOnlySQLTransaction) != nil
+}
+
+func undefined(err error) bool {
+	return pq.As(err, pqerror.UndefinedTable, pqerror.InvalidSchemaName) != nil
+}
+
+// The catalog answers whatever the role's rights on the schema are.
+const selectHasTables = `
+SELECT count(*) = 6
+FROM pg_class
+WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'regmend')
+  AND relname IN ('runs', 'data_repair_details', 'missing_repositories', 'settings', 'settings_history', 'scan_number')`
+
+// hasTables tells whether regmend's tables are there; where that cannot be
+// asked, it says so.
+func (db *DB) hasTables(ctx context.Context) bool {
+	var has bool
+	err := db.sql.GetContext(ctx, &has, selectHasTables)
+	return err != nil || has
+}
+
+// refused tells whether the database could not take a value (SQLSTATE classes
+// 22 and 23), as against being unable to work.
+func refused(err error) bool {
+	var answer *pq.Error
+	if !errors.As(err, &answer) {
+		return false
+	}
+	class := answer.Code.Class()
+	return class == pqerror.ClassDataException || class == pqerror.ClassIntegrityConstraintViolation
+}
+
+// lockNotAvailable tells whether a statement gave up waiting for a lock.
+func lockNotAvailable(err error) bool {
+	return pq.As(err, pqerror.LockNotAvailable) != nil
+}
+
+// Away tells whether err means that the database cannot be worked with at the
+// moment: unreachable, starting, shutting down, full, failing over, a standby,
+// or not answering in time. What was asked may be asked again later; whether a
+// write took place is open. A statement's own fault is not Away, nor is being
+// cancelled.
+func Away(err error) bool {
+	var answer *pq.Error
+	var network net.Error
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
+		return false
+	case errors.Is(err, ErrStandby), errors.Is(err, driver.ErrBadConn),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return true
+	case errors.As(err, &answer):
+		return awayCode(answer.Code)
+	default:
+		return errors.As(err, &network)
+	}
+}
+
+func awayCode(code pqerror.Code) bool {
+	switch code {
+	case pqerror.AdminShutdown, pqerror.CrashShutdown, pqerror.CannotConnectNow,
+		pqerror.DatabaseDropped, pqerror.IdleSessionTimeout,
+		pqerror.IdleInTransactionSessionTimeout, pqerror.ReadOnlySQLTransaction:
+		return true
+	}
+	switch code.Class() {
+	case pqerror.ClassConnectionException, pqerror.ClassInsufficientResources, pqerror.ClassSystemError:
+		return true
+	}
+	return false
+}

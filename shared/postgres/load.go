@@ -1,0 +1,105 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+
+	"regmend/shared/gitlab"
+
+	"github.com/lib/pq"
+)
+
+// Loaded is what is left to do of a batch.
+type Loaded struct {
+	Scan     int64            // the batch's scan number
+	Projects []gitlab.Project // eligible and not done, in the order asked for
+	Done     int              // have a result that is recent enough
+	Gone     int              // deleted, or about to be
+}
+
+// The number is taken in the statement that reads the paths: a result with a
+// higher one never rests on an older path.
+const loadBatch = `
+WITH given AS (
+    SELECT id, min(position) AS position
+    FROM unnest($4::bigint[]) WITH ORDINALITY AS given (id, position)
+    GROUP BY id
+), looked AS (
+    SELECT given.id, given.position, coalesce(r.path, '') AS path,
+           p.id IS NOT NULL AND p.pending_delete IS NOT TRUE AS eligible,
+           NOT ` + wanted + ` AND greatest(d.scan_number, d.failure_scan_number) > $3 AS done
+    FROM given
+    LEFT JOIN public.projects p ON p.id = given.id
+    LEFT JOIN public.routes r ON r.source_type = 'Project' AND r.source_id = p.id
+    LEFT JOIN regmend.data_repair_details d ON d.project_id = p.id
+)
+SELECT CASE WHEN NOT pg_is_in_recovery() THEN nextval('regmend.scan_number') END,
+       count(*) FILTER (WHERE eligible AND done),
+       count(*) FILTER (WHERE NOT eligible),
+       coalesce(array_agg(id ORDER BY position) FILTER (WHERE eligible AND NOT done), '{}'),
+       coalesce(array_agg(path ORDER BY position) FILTER (WHERE eligible AND NOT done), '{}')
+FROM looked`
+
+// Load takes the next scan number and says what of ids is to be scanned for
+// run: eligible projects, each once, but those with a trustworthy result whose
+// scan number is above after and that is not due to be tried again. A project
+// without a route has no full path. On a standby it is ErrStandby.
+func (db *DB) Load(ctx context.Context, run Run, ids []int64, after int64) (Loaded, error) {
+	var scan sql.NullInt64
+	var loaded Loaded
+	var open pq.Int64Array
+	var paths pq.StringArray
+	err := db.sql.QueryRowxContext(ctx, loadBatch, run.ID, run.Scan, after, pq.Array(ids)).
+		Scan(&scan, &loaded.Done, &loaded.Gone, &open, &paths)
+	if err != nil {
+		return Loaded{}, db.fault(ctx, "load projects", err)
+	}
+	if !scan.Valid {
+		return Loaded{}, db.fault(ctx, "load projects", ErrStandby)
+	}
+	loaded.Scan = scan.Int64
+	for i, id := range open {
+		loaded.Projects = append(loaded.Projects, gitlab.Project{ID: id, FullPath: paths[i]})
+	}
+	return loaded, nil
+}
+
+// Listed is a repository that the registry lists.
+type Listed struct {
+	ProjectID int64
+	Name      string // relative to the project's path, "" for its root
+}
+
+// LATERAL with LIMIT keeps it to one look into the index for each repository;
+// as a plain anti-join the planner may read the whole table.
+const selectWithoutRow = `
+SELECT pg_is_in_recovery(),
+       coalesce(array_agg(listed.position ORDER BY listed.position) FILTER (WHERE row.id IS NULL), '{}')
+FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS listed (project_id, name, position)
+LEFT JOIN LATERAL (SELECT c.id FROM public.container_repositories c
+                   WHERE c.project_id = listed.project_id AND c.name = listed.name
+                   LIMIT 1) AS row ON true`
+
+// WithoutRow returns those of listed, in their order, that have no row in
+// container_repositories on the primary. A row counts whatever its status.
+// It must be asked after the listing. On a standby it is ErrStandby.
+func (db *DB) WithoutRow(ctx context.Context, listed []Listed) ([]Listed, error) {
+	ids, names := make([]int64, len(listed)), make([]string, len(listed))
+	for i, l := range listed {
+		ids[i], names[i] = l.ProjectID, l.Name
+	}
+	var standby bool
+	var positions pq.Int64Array
+	err := db.sql.QueryRowxContext(ctx, selectWithoutRow, pq.Array(ids), pq.Array(names)).Scan(&standby, &positions)
+	if err == nil && standby {
+		err = ErrStandby
+	}
+	if err != nil {
+		return nil, db.fault(ctx, "look for container repositories", err)
+	}
+	missing := make([]Listed, len(positions))
+	for i, position := range positions {
+		missing[i] = listed[position-1]
+	}
+	return missing, nil
+}

@@ -1,0 +1,104 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"regmend/shared/gitlab"
+)
+
+// Detail is everything that is known of one project.
+type Detail struct {
+	ReportRow
+	Eligible bool
+	// Recorded tells whether there is a result at all; without it all
+	// that follows from one is zero.
+	Recorded bool
+	// Trusted tells whether the result counts: it is of the current run and
+	// has its evidence. Otherwise it is shown for what it was.
+	Trusted bool
+	Run     int64
+	Scan    int64
+	// ListedPath is the full path that was listed; the project may have
+	// another one by now.
+	ListedPath string
+	gitlab.Evidence
+}
+
+// Two paths that differ only in case should not be; the exact one goes first.
+const findProject = `
+SELECT source_id FROM public.routes
+WHERE source_type = 'Project' AND lower(path) = lower($1)
+ORDER BY path = $1 DESC, source_id
+LIMIT 1`
+
+const selectDetail = `
+SELECT p.id AS project_id, coalesce(r.path, '') AS full_path, p.pending_delete IS NOT TRUE AS eligible,
+       d.project_id IS NOT NULL AS recorded, ` + trusted + ` AS trusted,
+       coalesce(d.run_id, 0) AS run_id, coalesce(d.scan_number, 0) AS scan_number,
+       coalesce(d.full_path, '') AS listed_path,
+       coalesce(d.method, '') AS method, coalesce(d.pages, 0) AS pages, coalesce(d.listed, 0) AS listed,
+       coalesce(d.status, '') AS status, d.updated_at,
+       coalesce(d.error, '') AS error, coalesce(d.attempts, 0) AS attempts, d.next_attempt_at,
+       ARRAY(SELECT m.name FROM regmend.missing_repositories m
+             WHERE m.project_id = p.id ORDER BY m.name COLLATE "C") AS missing
+FROM public.projects p
+LEFT JOIN public.routes r ON r.source_type = 'Project' AND r.source_id = p.id
+LEFT JOIN regmend.data_repair_details d ON d.project_id = p.id
+WHERE p.id = $3`
+
+type detailRow struct {
+	Eligible   bool   `db:"eligible"`
+	Recorded   bool   `db:"recorded"`
+	Trusted    bool   `db:"trusted"`
+	Run        int64  `db:"run_id"`
+	Scan       int64  `db:"scan_number"`
+	ListedPath string `db:"listed_path"`
+	Method     string `db:"method"`
+	Pages      int    `db:"pages"`
+	Listed     int    `db:"listed"`
+	reportRow
+}
+
+func (r detailRow) detail() Detail {
+	return Detail{
+		Eligible: r.Eligible, Recorded: r.Recorded, Trusted: r.Trusted,
+		Run: r.Run, Scan: r.Scan, ListedPath: r.ListedPath,
+		Evidence:  gitlab.Evidence{Method: r.Method, Pages: r.Pages, Listed: r.Listed},
+		ReportRow: r.row(),
+	}
+}
+
+// Show returns what is known of the project of that ID or full path, in any
+// case; gitlab.ErrNotFound if there is none. run says which result counts.
+func (db *DB) Show(ctx context.Context, run Run, idOrFullPath string) (Detail, error) {
+	id, err := db.projectID(ctx, idOrFullPath)
+	if err != nil {
+		return Detail{}, err
+	}
+	var row detailRow
+	err = db.sql.GetContext(ctx, &row, selectDetail, run.ID, run.Scan, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Detail{}, noProject(idOrFullPath)
+	}
+	return row.detail(), db.fault(ctx, "read the project", err)
+}
+
+func (db *DB) projectID(ctx context.Context, idOrFullPath string) (int64, error) {
+	if id, err := strconv.ParseInt(idOrFullPath, 10, 64); err == nil {
+		return id, nil
+	}
+	var id int64
+	err := db.sql.GetContext(ctx, &id, findProject, idOrFullPath)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, noProject(idOrFullPath)
+	}
+	return id, db.fault(ctx, "look for the project", err)
+}
+
+func noProject(idOrFullPath string) error {
+	return fmt.Errorf("project %s: %w", idOrFullPath, gitlab.ErrNotFound)
+}

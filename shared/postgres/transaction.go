@@ -1,0 +1,40 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+
+	"github.com/jmoiron/sqlx"
+)
+
+func openDB(connector driver.Connector) *sql.DB { return sql.OpenDB(connector) }
+
+// transact runs work in one transaction: committed if it returns nil, rolled
+// back otherwise. The error of a commit leaves open whether it took place.
+func (db *DB) transact(ctx context.Context, options *sql.TxOptions, work func(tx *sqlx.Tx) error) error {
+	tx, err := db.sql.BeginTxx(ctx, options)
+	if err != nil {
+		return err
+	}
+	if err := work(tx); err != nil {
+		// The rollback can only fail where the connection is gone, and the
+		// transaction with it.
+		_ = tx.Rollback()
+		return err
+	}
+	return tx.Commit()
+}
+
+// Locks that end with their transaction, in the space of two-key advisory
+// locks, which GitLab does not use.
+const (
+	lockSpace     = 0x7265676d // "regm"
+	lockRun       = 1          // shared by writers of results, exclusive for a new run
+	lockMigration = 2
+)
+
+const (
+	takeLock       = `SELECT pg_advisory_xact_lock($1, $2)`
+	takeSharedLock = `SELECT pg_advisory_xact_lock_shared($1, $2)`
+)

@@ -1,0 +1,25 @@
+package postgres
+
+// Fragments of statements about a row d of regmend.data_repair_details. Where
+// they are used, $1 is the ID of the run worked for and $2 the scan number it
+// began with. None is ever NULL, not even where d is the empty side of a join.
+const (
+	// trusted: d says something of its project that can be believed: of this
+	// run, and completed with its evidence or failed with its reason and next
+	// try. The table's constraints demand that too, but a damaged table must
+	// not make a project look analysed.
+	trusted = `coalesce(d.run_id = $1 AND d.scan_number > $2 AND CASE d.status
+		WHEN 'completed' THEN d.full_path <> '' AND d.method <> '' AND d.pages > 0 AND d.listed >= d.missing_count
+		WHEN 'failed' THEN d.error <> '' AND d.next_attempt_at IS NOT NULL AND d.failure_scan_number IS NOT NULL
+		END, false)`
+
+	// due: a failure of d is to be tried again now.
+	due = `coalesce(d.next_attempt_at <= now(), false)`
+
+	// wanted: the project of d is to be scanned.
+	wanted = `(NOT ` + trusted + ` OR ` + due + `)`
+
+	// backoff: how long after failure number tries the next try is: a minute,
+	// doubling up to a day, times 0.5 to 1.5.
+	backoff = `least(interval '1 day', interval '1 minute' * power(2, least(tries, 12) - 1)) * (0.5 + random())`
+)

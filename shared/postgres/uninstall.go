@@ -1,0 +1,48 @@
+package postgres
+
+import (
+	"context"
+	"strings"
+)
+
+// Tables go with their indexes and identity sequences.
+const selectObjects = `
+SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' WHEN 'v' THEN 'VIEW ' ELSE 'TABLE ' END || format('regmend.%I', c.relname)
+FROM pg_class c
+WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'regmend')
+  AND c.relkind IN ('r', 'p', 'v', 'S')
+  AND NOT EXISTS (SELECT FROM pg_depend d
+                  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i'))
+ORDER BY c.relkind DESC, c.relname = 'data_repair_details', c.relname`
+
+// Uninstall drops the schema regmend and nothing else: where something outside
+// depends on it, that is an error and nothing is dropped. It is no error if
+// there is no such schema. Dropping the foreign key locks projects briefly; it
+// is waited for as in Migrate.
+func (db *DB) Uninstall(ctx context.Context) error {
+	f, err := db.findings(ctx)
+	if err != nil || !f.HasSchema {
+		return err
+	}
+	var objects []string
+	if err := db.sql.SelectContext(ctx, &objects, selectObjects); err != nil {
+		return db.fault(ctx, "look for regmend's tables", err)
+	}
+	var statements []string
+	for _, object := range objects {
+		statements = append(statements, "DROP "+object+" RESTRICT")
+	}
+	statements = append(statements, "DROP SCHEMA regmend RESTRICT")
+	return db.underLock(ctx, MigrateOptions{}.withDefaults().Log, statements...)
+}
+
+// oneTransaction is statements as a person would run them.
+func oneTransaction(statements ...string) string {
+	var text strings.Builder
+	text.WriteString("BEGIN;\n")
+	for _, statement := range statements {
+		text.WriteString(strings.TrimSpace(statement) + ";\n")
+	}
+	text.WriteString("COMMIT;\n")
+	return text.String()
+}

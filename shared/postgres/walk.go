@@ -1,0 +1,78 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/lib/pq"
+)
+
+// Walked is one step of a walk over all projects.
+type Walked struct {
+	IDs  []int64 // projects to be scanned, ascending
+	Next int64   // walk on from here
+	End  bool    // the end of the table was reached
+}
+
+// inScope: the route r is of one of the full paths in $6 or below one. The
+// comparison is literal: no wildcards.
+const inScope = `EXISTS (SELECT FROM unnest($6::text[]) AS scope (path)
+	WHERE lower(r.path) = lower(scope.path) OR starts_with(lower(r.path), lower(scope.path) || '/'))`
+
+// Every table is read over the same range of keys, so that a step costs the
+// same wherever in the table it is and however full the results are.
+const walkWindow = `
+WITH looked AS MATERIALIZED (
+    SELECT id, pending_delete FROM public.projects WHERE id > $3 ORDER BY id LIMIT $4
+), span AS MATERIALIZED (
+    SELECT max(id) AS last, count(*) AS looked FROM looked
+)
+SELECT (SELECT last FROM span), (SELECT looked FROM span),
+       ARRAY(SELECT looked.id
+             FROM looked
+             LEFT JOIN regmend.data_repair_details d
+                    ON d.project_id = looked.id AND d.project_id > $3 AND d.project_id <= (SELECT last FROM span)
+             WHERE looked.pending_delete IS NOT TRUE AND ` + wanted + `
+               AND (cardinality($6::text[]) = 0 OR EXISTS (
+                    SELECT FROM public.routes r
+                    WHERE r.source_type = 'Project' AND r.source_id = looked.id AND ` + inScope + `))
+             ORDER BY looked.id
+             LIMIT $5)`
+
+// Walk looks at up to window projects with an ID above from and returns at
+// most limit of those that are to be scanned for run: eligible, within scope
+// (full paths of groups or projects in any case; empty means everything), and
+// without a trustworthy result or with a failure to be tried again.
+func (db *DB) Walk(ctx context.Context, run Run, scope []string, from int64, window, limit int) (Walked, error) {
+	var last sql.NullInt64
+	var looked int
+	var ids pq.Int64Array
+	if scope == nil {
+		scope = []string{}
+	}
+	err := db.sql.QueryRowxContext(ctx, walkWindow, run.ID, run.Scan, from, window, limit, pq.Array(scope)).
+		Scan(&last, &looked, &ids)
+	if err != nil {
+		return Walked{}, db.fault(ctx, "walk the projects", err)
+	}
+	walked := Walked{IDs: ids, Next: max(from, last.Int64), End: looked < window}
+	if len(ids) == limit && ids[limit-1] < walked.Next {
+		walked.Next, walked.End = ids[limit-1], false
+	}
+	return walked, nil
+}
+
+const deleteOrphans = `
+DELETE FROM regmend.data_repair_details d
+WHERE d.project_id > $1 AND d.project_id <= $2
+  AND NOT EXISTS (SELECT FROM public.projects p WHERE p.id = d.project_id)`
+
+// DropOrphans deletes results in (from, to] whose project is gone, and says
+// how many. With the foreign key there are none.
+func (db *DB) DropOrphans(ctx context.Context, from, to int64) (int64, error) {
+	result, err := db.sql.ExecContext(ctx, deleteOrphans, from, to)
+	if err != nil {
+		return 0, db.fault(ctx, "drop orphans", err)
+	}
+	return result.RowsAffected()
+}

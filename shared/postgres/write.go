@@ -1,0 +1,150 @@
+package postgres
+
+import (
+	"context"
+
+	"regmend/shared/gitlab"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+// Written says what became of the projects whose results were written. Each
+// project counts once.
+type Written struct {
+	Applied    int // its row was written
+	Superseded int // an equal or better row stands
+	Discarded  int // it was renamed, moved or deleted, or the results are of another run
+	Failed     int // its result could not be stored and was recorded as failed
+}
+
+func (w Written) plus(other Written) Written {
+	return Written{
+		Applied:    w.Applied + other.Applied,
+		Superseded: w.Superseded + other.Superseded,
+		Discarded:  w.Discarded + other.Discarded,
+		Failed:     w.Failed + other.Failed,
+	}
+}
+
+// Write writes results of run, so that the rows that come of it depend only on
+// the set of results written in this run, not on their order: within a project
+// a completed one beats a failed one, and among equals the higher scan number
+// wins. A failure after a completed scan is kept beside it. Writing the same
+// results again changes nothing.
+//
+// ErrRunChanged means that run is not the database's current one or that its
+// scan numbers fell behind, ErrStandby that there is no writing here. After
+// any error the results may be written in part, and may be written again.
+func (db *DB) Write(ctx context.Context, run Run, results []gitlab.Result) (Written, error) {
+	verdicts, discarded := combine(run, results)
+	written, err := db.writeHalving(ctx, run, verdicts)
+	written.Discarded += discarded
+	return written, db.fault(ctx, "write results", err)
+}
+
+// writeHalving writes verdicts, and where the database refuses a value, goes
+// on in halves down to the verdict at fault, so that one bad project does not
+// hold up the others.
+func (db *DB) writeHalving(ctx context.Context, run Run, verdicts []verdict) (Written, error) {
+	if len(verdicts) == 0 {
+		return Written{}, nil
+	}
+	written, err := db.writeTogether(ctx, run, verdicts)
+	switch {
+	case !refused(err):
+		return written, err
+	case len(verdicts) == 1:
+		return db.writeOffender(ctx, run, verdicts[0], err)
+	}
+	half := len(verdicts) / 2
+	first, err := db.writeHalving(ctx, run, verdicts[:half])
+	if err != nil {
+		return first, err
+	}
+	second, err := db.writeHalving(ctx, run, verdicts[half:])
+	return first.plus(second), err
+}
+
+// writeOffender records why v could not be stored. If its project was deleted
+// meanwhile, that was the reason, and v is dropped.
+func (db *DB) writeOffender(ctx context.Context, run Run, v verdict, reason error) (Written, error) {
+	failed := verdict{project: v.project, failed: &gitlab.Result{
+		Run:     run.ID,
+		Scan:    v.scan(),
+		Project: v.project,
+		Status:  gitlab.Failed,
+		Error:   "its result could not be stored: " + reason.Error(),
+	}}
+	written, err := db.writeTogether(ctx, run, []verdict{failed})
+	if refused(err) {
+		return Written{Discarded: 1}, nil
+	}
+	written.Failed, written.Applied = written.Applied, 0
+	return written, err
+}
+
+func (db *DB) writeTogether(ctx context.Context, run Run, verdicts []verdict) (Written, error) {
+	var written Written
+	err := db.transact(ctx, nil, func(tx *sqlx.Tx) error {
+		if err := holdRun(ctx, tx, run, highest(verdicts)); err != nil {
+			return err
+		}
+		rows, err := upsert(ctx, tx, run, verdicts)
+		if err != nil {
+			return err
+		}
+		written = count(verdicts, rows)
+		return replaceMissing(ctx, tx, verdicts, rows)
+	})
+	if err != nil {
+		return Written{}, err
+	}
+	return written, nil
+}
+
+func count(verdicts []verdict, rows map[int64]upserted) Written {
+	w := Written{Discarded: len(verdicts) - len(rows)}
+	for _, row := range rows {
+		if row.changed() {
+			w.Applied++
+		} else {
+			w.Superseded++
+		}
+	}
+	return w
+}
+
+const (
+	deleteMissing = `DELETE FROM regmend.missing_repositories WHERE project_id = ANY ($1)`
+
+	insertMissing = `
+INSERT INTO regmend.missing_repositories (project_id, name)
+SELECT project_id, name
+FROM unnest($1::bigint[], $2::text[]) AS missing (project_id, name)`
+)
+
+// replaceMissing makes the missing repositories those of the rows just
+// written. The rows' locks are held, so no other flush mixes in its own.
+func replaceMissing(ctx context.Context, tx *sqlx.Tx, verdicts []verdict, rows map[int64]upserted) error {
+	var replaced, ids []int64
+	var names []string
+	for _, v := range verdicts {
+		row := rows[v.project.ID]
+		if !row.tells(v) {
+			continue
+		}
+		replaced = append(replaced, v.project.ID)
+		if v.completed == nil {
+			continue
+		}
+		for _, name := range v.completed.Missing {
+			ids, names = append(ids, v.project.ID), append(names, name)
+		}
+	}
+	if _, err := tx.ExecContext(ctx, deleteMissing, pq.Array(replaced)); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, insertMissing, pq.Array(ids), pq.Array(names))
+	return err
+}
