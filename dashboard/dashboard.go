@@ -30,12 +30,12 @@ func New(src Sources, log logrus.FieldLogger, cfg Config) (*Dashboard, error) {
 	if err != nil {
 		return nil, err
 	}
-	watch := newReader(src)
+	reader := newReader(src)
 
 	pages := http.NewServeMux()
-	pages.Handle("GET /{$}", ownPage(overview(watch, log, cfg)))
+	pages.Handle("GET /{$}", ownPage(overview(reader, log, cfg)))
 	pages.Handle("GET /assets/{file}", ownPage(assets()))
-	pages.Handle("GET /metrics", ownPage(Metrics(newGlobalState(watch))))
+	pages.Handle("GET /metrics", ownPage(Metrics(globalState{reader})))
 	pages.Handle(queuesRoot+"/", queues)
 
 	routes := http.NewServeMux()

@@ -1,6 +1,11 @@
 package dashboard
 
 import (
+	"slices"
+	"time"
+
+	"regmend/shared/board"
+	"regmend/shared/claims"
 	"regmend/shared/tasks"
 )
 
@@ -9,8 +14,12 @@ type notice struct {
 	Tone    string // good, busy, off, warn or bad; the style sheet knows them
 	Title   string
 	Detail  string
+	Since   string // how long it has been so, and how long it will be
 	Command string // what to run, if that helps
 }
+
+// producerSilent is many times the interval at which a leading producer counts.
+const producerSilent = 10 * time.Minute
 
 // notices says everything that keeps projects from being scanned, the gravest
 // first; where there is nothing, how the work goes.
@@ -19,7 +28,10 @@ func notices(s snapshot) []notice {
 	if len(found) > 0 {
 		return found
 	}
-	found = append(found, holdings(s)...)
+	found = append(found, holding(s)...)
+	if s.state.Run.ID == 0 {
+		found = append(found, notice{Tone: "off", Title: "No run yet", Detail: "The first run begins when a producer starts.", Command: "regmend producer"})
+	}
 	found = append(found, switchedOff(s)...)
 	found = append(found, unattended(s)...)
 	if len(found) == 0 {
@@ -39,19 +51,30 @@ func unreadable(s snapshot) []notice {
 	return found
 }
 
-func holdings(s snapshot) []notice {
-	var found []notice
-	if s.state.Standby {
-		found = append(found, notice{Tone: "bad", Title: "This database is a standby", Detail: "Results are written on the primary only.", Command: "regmend doctor"})
+func holding(s snapshot) []notice {
+	h := s.hold
+	if h == nil {
+		return nil
 	}
-	if h := s.hold; h != nil {
-		detail := h.Reason + " — for " + span(age(s.at, h.Since))
-		if left := h.Until.Sub(s.at); left > 0 {
-			detail += ", for another " + span(left) + " at least"
-		}
-		found = append(found, notice{Tone: "warn", Title: "Holding: " + h.Kind, Detail: detail})
+	since := "For " + span(age(s.at, h.Since)) + " now."
+	if left := h.Until.Sub(s.at); left > 0 {
+		since = "For " + span(age(s.at, h.Since)) + " now, and not asked again for another " + span(left) + "."
 	}
-	return found
+	return []notice{{Tone: "warn", Title: holdTitle(h.Kind), Detail: h.Reason, Since: since}}
+}
+
+func holdTitle(kind string) string {
+	switch kind {
+	case board.HoldRegistry:
+		return "Holding: the registry does not answer as it should"
+	case board.HoldWitness:
+		return "Holding: the registry does not know what it should"
+	case board.HoldRun:
+		return "Holding: the run is not this database's and registry's"
+	case board.HoldPostgres:
+		return "Holding: Postgres cannot be worked with"
+	}
+	return "Holding: " + kind
 }
 
 func switchedOff(s snapshot) []notice {
@@ -66,8 +89,11 @@ func switchedOff(s snapshot) []notice {
 
 func unattended(s snapshot) []notice {
 	var found []notice
-	if len(s.processes) == 0 {
+	if !slices.ContainsFunc(s.processes, mayScan) {
 		found = append(found, notice{Tone: "warn", Title: "No consumer is running", Detail: "Batches wait until one is started.", Command: "regmend consumer"})
+	}
+	if c := s.counters; c != nil && age(s.at, c.At) > producerSilent {
+		found = append(found, notice{Tone: "warn", Title: "No producer seems to be running", Detail: "The projects were last counted " + span(age(s.at, c.At)) + " ago.", Command: "regmend producer"})
 	}
 	for _, q := range s.queues {
 		if q.Paused {
@@ -77,12 +103,13 @@ func unattended(s snapshot) []notice {
 	return found
 }
 
+// mayScan leaves out only those that certainly do not.
+func mayScan(p claims.Process) bool { return p.Kind != "producer" && p.Kind != "web" }
+
 // course is how the work goes while nothing keeps it from going.
 func course(s snapshot) notice {
 	c := s.counters
 	switch {
-	case s.state.Run.ID == 0:
-		return notice{Tone: "off", Title: "No run yet", Detail: "The first run begins when a producer starts."}
 	case s.slots > 0 || busy(s, tasks.QueueScan) || busy(s, tasks.QueueAdhoc):
 		return notice{Tone: "busy", Title: "Scanning", Detail: "Projects are being compared with the registry."}
 	case c != nil && c.Pending == 0 && c.Failed == 0 && s.stash.Entries == 0:

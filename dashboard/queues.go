@@ -40,6 +40,10 @@ func newQueuePages(rdb redis.UniversalClient, writes bool) (http.Handler, error)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		secure(w.Header(), policy)
+		if strings.HasPrefix(r.URL.Path, queuesRoot+"/static/") {
+			// A megabyte of scripts whose names change with their content.
+			w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
+		}
 		pages.ServeHTTP(w, r)
 	}), nil
 }

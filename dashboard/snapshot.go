@@ -37,11 +37,12 @@ type snapshot struct {
 	counters  *board.Counters // nil: none yet
 	hold      *board.Hold     // nil: not holding
 	witness   *board.Witness  // nil: none yet
-	scanned   int64
+	scanned   int64           // results stashed since Redis knows
+	pace      float64         // projects scanned a second; 0: not known, or none
 	stash     stash.State
 	slots     int
 	queues    []asynq.QueueInfo // as in queueNames
-	processes []string
+	processes []claims.Process  // live ones
 }
 
 // queueNames in the order in which they are shown.
@@ -56,6 +57,7 @@ type reader struct {
 
 	mu   sync.Mutex
 	last snapshot
+	pace pace
 }
 
 func newReader(src Sources) *reader {
@@ -77,20 +79,42 @@ func (r *reader) read(ctx context.Context) snapshot {
 	// Others wait for this reading: it does not end with the one who asked.
 	ctx = context.WithoutCancel(ctx)
 	s := snapshot{}
-	s.postgresErr = bounded(ctx, func(ctx context.Context) (err error) {
-		s.state, err = r.src.DB.State(ctx)
-		return err
-	})
+	s.postgresErr = bounded(ctx, func(ctx context.Context) error { return r.readPostgres(ctx, &s) })
 	s.redisErr = bounded(ctx, func(ctx context.Context) error { return r.readRedis(ctx, &s) })
 	s.at = time.Now()
+	s.dropForeign()
+	if s.redisErr == nil {
+		s.pace = r.pace.show(s.at, s.scanned)
+	}
 	r.last = s
 	return s
+}
+
+// dropForeign drops what was noted for another run than the current one.
+func (s *snapshot) dropForeign() {
+	if s.postgresErr != nil {
+		return
+	}
+	if s.counters != nil && s.counters.Run != s.state.Run.ID {
+		s.counters = nil
+	}
+	if s.witness != nil && s.witness.Run != s.state.Run.ID {
+		s.witness = nil
+	}
 }
 
 func bounded(ctx context.Context, read func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
 	return read(ctx)
+}
+
+// readPostgres takes a standby for unreadable: what it says may be long past.
+func (r *reader) readPostgres(ctx context.Context, s *snapshot) (err error) {
+	if s.state, err = r.src.DB.State(ctx); err == nil && s.state.Standby {
+		return postgres.ErrStandby
+	}
+	return err
 }
 
 func (r *reader) readRedis(ctx context.Context, s *snapshot) error {

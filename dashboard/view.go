@@ -1,6 +1,8 @@
 package dashboard
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"regmend/shared/board"
@@ -20,7 +22,7 @@ type view struct {
 	Work      *work
 	Witness   *witnessView
 	Queues    []asynq.QueueInfo
-	Processes []string
+	Processes []processView
 }
 
 type runView struct {
@@ -37,7 +39,6 @@ type work struct {
 	Cap     int
 	CapRead bool // Cap was read
 	Results int
-	Limit   int // results at which a flush is due
 	Bytes   int64
 	Age     time.Duration
 }
@@ -47,6 +48,25 @@ type witnessView struct {
 	Age   time.Duration
 	Share int // percent found
 	Least int // percent below which nothing is scanned
+}
+
+type processView struct {
+	Kind string
+	Name string
+	Age  time.Duration // 0: it did not say
+}
+
+func newProcessViews(s snapshot) []processView {
+	var views []processView
+	for _, p := range s.processes {
+		v := processView{Kind: cmp.Or(p.Kind, "process"), Name: p.Name}
+		if !p.StartedAt.IsZero() {
+			v.Age = age(s.at, p.StartedAt)
+		}
+		views = append(views, v)
+	}
+	slices.SortStableFunc(views, func(a, b processView) int { return cmp.Compare(a.Kind, b.Kind) })
+	return views
 }
 
 func newView(s snapshot, cfg Config) view {
@@ -64,15 +84,15 @@ func newView(s snapshot, cfg Config) view {
 	v.Work = newWork(s)
 	v.Witness = newWitnessView(s)
 	v.Queues = s.queues
-	v.Processes = s.processes
+	v.Processes = newProcessViews(s)
 	return v
 }
 
 func newWork(s snapshot) *work {
 	return &work{
 		Slots: s.slots, Cap: s.state.Settings.MaxConcurrency, CapRead: s.postgresErr == nil,
-		Results: s.stash.Entries, Limit: s.state.Settings.StashLimit,
-		Bytes: s.stash.Bytes, Age: s.stash.Age,
+		Results: s.stash.Entries,
+		Bytes:   s.stash.Bytes, Age: s.stash.Age,
 	}
 }
 
@@ -95,6 +115,8 @@ type progress struct {
 	Percent    int
 	Ineligible int64
 	Age        time.Duration
+	Pace       float64       // projects a second; 0: not known, or none
+	Left       time.Duration // at that pace
 	Bar        []segment
 }
 
@@ -109,23 +131,40 @@ func newProgress(s snapshot) *progress {
 		return nil
 	}
 	c := *s.counters
-	p := &progress{
+	return &progress{
 		Counters:   c,
 		Done:       c.Completed + c.Failed,
 		Percent:    percent(c.Completed+c.Failed, c.Eligible),
 		Ineligible: c.Projects - c.Eligible,
 		Age:        age(s.at, c.At),
+		Pace:       s.pace,
+		Left:       left(c.Pending, s.pace),
+		Bar:        bar(c),
 	}
+}
+
+// left is how long number takes at that pace; 0 if that cannot be said.
+func left(number int64, pace float64) time.Duration {
+	const longest = 10 * 365 * 24 * time.Hour
+	if pace <= 0 {
+		return 0
+	}
+	seconds := min(float64(number)/pace, longest.Seconds())
+	return time.Duration(seconds * float64(time.Second))
+}
+
+func bar(c board.Counters) []segment {
+	var segments []segment
 	from := 0.0
 	for _, part := range []struct {
 		state  string
 		number int64
 	}{{"completed", c.Completed}, {"failed", c.Failed}} {
 		width := barWidth(part.number, c.Eligible)
-		p.Bar = append(p.Bar, segment{State: part.state, From: from, Width: width})
+		segments = append(segments, segment{State: part.state, From: from, Width: width})
 		from += width
 	}
-	return p
+	return segments
 }
 
 // barWidth keeps a share that is not zero visible.
