@@ -8,6 +8,7 @@ import (
 	osexec "os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -59,28 +60,25 @@ func TestKilledParentLeavesNothing(t *testing.T) {
 }
 
 func beParent(dir string) {
-	var pids []int
-	note := func(p *servers.Process, err error) {
+	ctx := context.Background()
+	check := func(err error) {
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
-		pids = append(pids, p.PID())
 	}
-	ctx, sub := context.Background(), func(name string) string {
+	sub := func(name string) string {
 		path := filepath.Join(dir, name)
-		if err := os.Mkdir(path, 0o700); err != nil {
-			panic(err)
-		}
+		check(os.Mkdir(path, 0o700))
 		return path
 	}
-	p, err := servers.StartPostgres(ctx, sub("postgres"))
-	note(p.Process, err)
-	r, err := servers.StartRedis(ctx, sub("redis"))
-	note(r.Process, err)
-	g, err := servers.StartRegistry(ctx, sub("registry"))
-	note(g.Process, err)
-	for _, pid := range pids {
+	postgres, err := servers.StartPostgres(ctx, sub("postgres"))
+	check(err)
+	redis, err := servers.StartRedis(ctx, sub("redis"))
+	check(err)
+	registry, err := servers.StartRegistry(ctx, sub("registry"))
+	check(err)
+	for _, pid := range []int{postgres.PID(), redis.PID(), registry.PID()} {
 		fmt.Println(pid)
 	}
 	select {}
@@ -103,6 +101,7 @@ func waitUntilGone(t *testing.T, pid int) {
 			return
 		}
 		if time.Now().After(deadline) {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // which is the test's failure already
 			t.Fatalf("process %d (%s) outlived its parent", pid, name)
 		}
 		time.Sleep(10 * time.Millisecond)

@@ -35,7 +35,7 @@ var postgresFolders = []string{
 // it with settings such as "fsync=off". As root it runs as postgres or nobody:
 // dir then becomes that user's, and the folders above it must be open to all.
 func StartPostgres(ctx context.Context, dir string, settings ...string) (*Postgres, error) {
-	initdb, err := find("initdb", "postgresql", postgresFolders...)
+	initdb, err := findInitdb()
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +92,15 @@ func createCluster(ctx context.Context, initdb, data string, drop func(*exec.Cmd
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
 	return nil
+}
+
+// findInitdb follows links: postgres is beside the real one.
+func findInitdb() (string, error) {
+	initdb, err := find("initdb", "postgresql", postgresFolders...)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(initdb)
 }
 
 func postgresProgram(dir, data string, port int, command func() *exec.Cmd) program {

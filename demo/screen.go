@@ -1,0 +1,169 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// screen is where the demo tells its story: with colour and lines that change
+// on a terminal, as plain lines elsewhere.
+type screen struct {
+	out      io.Writer
+	terminal bool
+	began    time.Time
+}
+
+func newScreen(out io.Writer) *screen {
+	file, ok := out.(*os.File)
+	return &screen{out: out, terminal: ok && term.IsTerminal(int(file.Fd())), began: time.Now()}
+}
+
+// style is how a terminal shows text.
+type style int
+
+const (
+	bold  style = 1
+	faint style = 2
+	red   style = 31
+	green style = 32
+)
+
+func (s *screen) paint(how style, text string) string {
+	if !s.terminal || os.Getenv("NO_COLOR") != "" {
+		return text
+	}
+	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", how, text)
+}
+
+// mark begins a line that says how something went.
+func (s *screen) mark(good bool) string {
+	if good {
+		return s.paint(green, "✓")
+	}
+	return s.paint(red, "✗")
+}
+
+func (s *screen) title(name, subtitle string) {
+	fmt.Fprintf(s.out, "\n%s  %s\n\n", s.paint(bold, name), s.paint(faint, subtitle))
+}
+
+func (s *screen) text(format string, args ...any) {
+	fmt.Fprintf(s.out, "  "+format+"\n", args...)
+}
+
+// stage does something and says what, how it went and how long it took.
+func (s *screen) stage(what string, do func() error) error {
+	if s.terminal {
+		fmt.Fprintf(s.out, "  %s %s", s.paint(faint, "…"), what)
+	}
+	return s.finish(what, do)
+}
+
+// watch is a stage that draws on the screen itself.
+func (s *screen) watch(what string, do func() error) error {
+	fmt.Fprintf(s.out, "\n  %s\n", s.paint(bold, what))
+	return s.finish("every project analysed", do)
+}
+
+func (s *screen) finish(what string, do func() error) error {
+	start := time.Now()
+	err := do()
+	if s.terminal {
+		fmt.Fprint(s.out, "\r\x1b[K")
+	}
+	fmt.Fprintf(s.out, "  %s %-62s %s\n", s.mark(err == nil), what, s.paint(faint, seconds(time.Since(start))))
+	return err
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%5.1f s", d.Seconds()) }
+
+// compare shows side by side what was lost and what was found, and returns
+// the number of differences.
+func (s *screen) compare(g *gitLab, lost, found map[int64][]string) int {
+	rows := comparison(g, lost, found)
+	s.table(rows)
+	differences := 0
+	for _, r := range rows {
+		differences += r.differences()
+	}
+	s.text("%s %s\n", s.mark(differences == 0), s.paint(bold, fmt.Sprintf("%d lost, %d found, %d differences, in %.0f s",
+		count(lost), count(found), differences, time.Since(s.began).Seconds())))
+	return differences
+}
+
+func (s *screen) table(rows []row) {
+	paths, lost := len("project"), len("lost")
+	for _, r := range rows {
+		paths, lost = max(paths, len(r.fullPath)), max(lost, len(text(r.lost)))
+	}
+	line := func(mark, fullPath, wasLost, wasFound string) {
+		s.text("%s %-*s  %-*s  %s", mark, paths, fullPath, lost, wasLost, wasFound)
+	}
+	fmt.Fprintln(s.out)
+	line(" ", "project", "lost", "found")
+	for _, r := range rows {
+		line(s.mark(r.differences() == 0), r.fullPath, text(r.lost), text(r.found))
+	}
+	fmt.Fprintln(s.out)
+}
+
+// row compares one project.
+type row struct {
+	fullPath    string
+	lost, found []string
+}
+
+// comparison has a row for each project of which something was lost or found.
+func comparison(g *gitLab, lost, found map[int64][]string) []row {
+	fullPaths := map[int64]string{}
+	for _, p := range g.projects {
+		fullPaths[p.ID] = p.FullPath
+	}
+	ids := maps.Clone(lost)
+	maps.Copy(ids, found)
+	var rows []row
+	for id := range ids {
+		fullPath := cmp.Or(fullPaths[id], fmt.Sprintf("unknown project %d", id))
+		rows = append(rows, row{fullPath, lost[id], found[id]})
+	}
+	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.fullPath, b.fullPath) })
+	return rows
+}
+
+// differences counts the names that are on one side only.
+func (r row) differences() int {
+	n := 0
+	for _, name := range r.lost {
+		if !slices.Contains(r.found, name) {
+			n++
+		}
+	}
+	for _, name := range r.found {
+		if !slices.Contains(r.lost, name) {
+			n++
+		}
+	}
+	return n
+}
+
+// text calls the root repository, which has no name, by its sign.
+func text(names []string) string {
+	if len(names) == 0 {
+		return "-"
+	}
+	shown := slices.Clone(names)
+	for i, name := range shown {
+		if name == "" {
+			shown[i] = "(root)"
+		}
+	}
+	return strings.Join(shown, ", ")
+}
