@@ -1,0 +1,61 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+
+	"regmend/consumer"
+	"regmend/shared/postgres"
+	"regmend/shared/registry"
+
+	"github.com/spf13/cobra"
+)
+
+func (v *verbs) consumer() *cobra.Command {
+	var workers int
+	c := &cobra.Command{
+		Use:   "consumer",
+		Short: "Scan projects and write the results",
+		Long: `Take batches of projects from the queue, list their repositories in the registry,
+and write what is missing, until told to stop. Start as many as you like: together
+they never run more scans at once than the setting max_concurrency allows.`,
+		Example: `  regmend consumer
+  regmend consumer --workers 32 --metrics-listen 127.0.0.1:9782`,
+		Args: cobra.NoArgs,
+	}
+	c.Flags().IntVar(&workers, "workers", 16, "how many batches it may hold at once, most of them waiting for a slot")
+	return v.verb(c, database|queue|registryHost|metrics, func(ctx context.Context, x *parts, _ []string) error {
+		if workers < 1 {
+			return misuse{errors.New("--workers must be 1 or more")}
+		}
+		return x.consume(ctx, consumer.Config{Workers: workers, Process: processName()})
+	})
+}
+
+func (x *parts) consume(ctx context.Context, cfg consumer.Config) error {
+	src, err := x.sources()
+	if err != nil {
+		return err
+	}
+	log := x.log.WithField("process", cfg.Process)
+	watch := postgres.NewWatch(src.DB, log)
+	cfg.Metrics = consumer.NewMetrics()
+	reg, err := x.registry(func(c *registry.Config) {
+		c.PageSize = func() int { return pageSize(watch) }
+		c.Observe = cfg.Metrics.Answer
+	})
+	if err != nil {
+		return err
+	}
+	own := consumer.New(src.DB, watch, src.Redis, reg, log, cfg)
+	return alongside(ctx, watched(src, watch, log, own.Run), x.serveMetrics(src, own.Collectors()...))
+}
+
+// pageSize is the setting; while nothing is known, its default.
+func pageSize(watch *postgres.Watch) int {
+	state, err := watch.Now()
+	if err != nil {
+		return 1000
+	}
+	return state.Settings.PageSize
+}

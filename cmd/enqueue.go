@@ -1,0 +1,199 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"regmend/shared/board"
+	"regmend/shared/postgres"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
+)
+
+func (v *verbs) enqueue() *cobra.Command {
+	var s selection
+	var force bool
+	c := &cobra.Command{
+		Use:   "enqueue [ID...]",
+		Short: "Scan some projects before all others",
+		Long: `Put projects at the head of the queue: those given by ID, those of a file, those of
+a group, or those that failed. Projects that are analysed already are left out,
+unless --force; failed ones are always scanned again with --failed.
+
+A file has project IDs, one a line or several between blanks or commas; what follows
+a # is a remark. If anything in it is not an ID, nothing is enqueued. IDs of no
+project are listed, the others enqueued, and the exit code is 1.`,
+		Example: `  regmend enqueue 42 4711
+  regmend enqueue --file ids.txt
+  psql -Atc 'SELECT id FROM projects WHERE archived' | regmend enqueue --file -
+  regmend enqueue --namespace group/sub --force
+  regmend enqueue --failed`,
+	}
+	c.Flags().StringVar(&s.file, "file", "", "read IDs from that `file`; - is standard input")
+	c.Flags().StringVar(&s.namespace, "namespace", "", "the project or group of that full `path`, and what is below it")
+	c.Flags().BoolVar(&s.failed, "failed", false, "those that failed, without waiting for their next try")
+	c.Flags().BoolVar(&force, "force", false, "scan again what is analysed already")
+	return v.verb(c, database|queue, func(ctx context.Context, x *parts, args []string) error {
+		if err := s.read(args, x.process.Stdin); err != nil {
+			return err
+		}
+		return x.enqueue(ctx, s, force || s.failed)
+	})
+}
+
+func (x *parts) enqueue(ctx context.Context, s selection, force bool) error {
+	db, rdb, err := x.both(ctx)
+	if err != nil {
+		return err
+	}
+	state, err := db.State(ctx)
+	switch {
+	case err != nil:
+		return err
+	case state.Standby:
+		return postgres.ErrStandby
+	case state.Run.ID == 0:
+		return errNoRun
+	}
+	e := newEnqueuer(db, rdb, state, force)
+	if err := e.all(ctx, s); err != nil {
+		return fmt.Errorf("%w (%d were enqueued before)", err, e.enqueued)
+	}
+	e.print(x.process.Stdout)
+	warnIfWaiting(ctx, x.process.Stderr, state.Settings, board.New(rdb))
+	return e.fault()
+}
+
+// warnIfWaiting tells why what was enqueued will not be scanned at once.
+func warnIfWaiting(ctx context.Context, stderr io.Writer, s postgres.Settings, notices *board.Board) {
+	reason := ""
+	switch {
+	case !s.ScanEnabled:
+		reason = "scanning is disabled (regmend enable)"
+	case s.MaxConcurrency == 0:
+		reason = "max_concurrency is 0 (regmend settings set max_concurrency 2)"
+	default:
+		if hold, holds, err := notices.Holding(ctx); err == nil && holds {
+			reason = "scanning holds: " + hold.Reason
+		}
+	}
+	if reason != "" {
+		fmt.Fprintf(stderr, "regmend: warning: they wait, as %s\n", printable(reason))
+	}
+}
+
+// selection is which projects are to be enqueued: one of its fields.
+type selection struct {
+	ids       []int64
+	file      string
+	namespace string
+	failed    bool
+}
+
+// read reads the IDs that are given one by one, and refuses none or two ways of
+// giving them.
+func (s *selection) read(args []string, stdin io.Reader) error {
+	ways := 0
+	for _, given := range []bool{len(args) > 0, s.file != "", s.namespace != "", s.failed} {
+		if given {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return misuse{errors.New("say which projects in one way: by IDs, --file, --namespace or --failed (see regmend enqueue --help)")}
+	}
+	ids, err := s.given(args, stdin)
+	slices.Sort(ids)
+	s.ids = slices.Compact(ids)
+	return err
+}
+
+func (s *selection) given(args []string, stdin io.Reader) ([]int64, error) {
+	switch s.file {
+	case "":
+		return idsOf(args)
+	case "-":
+		return parseIDs("standard input", stdin)
+	}
+	file, err := os.Open(s.file)
+	if err != nil {
+		return nil, misuse{err}
+	}
+	ids, err := parseIDs(s.file, file)
+	return ids, errors.Join(err, file.Close())
+}
+
+// idsOf reads IDs from the command line.
+func idsOf(args []string) ([]int64, error) {
+	var ids []int64
+	var faults faultList
+	for _, arg := range args {
+		id, err := parseID(arg)
+		if err != nil {
+			faults.add(err.Error())
+		}
+		ids = append(ids, id)
+	}
+	return ids, faults.err()
+}
+
+// selectionPage is how many projects are looked at together.
+const selectionPage = 5000
+
+// each visits the selected projects, a page at a time.
+func (s *selection) each(ctx context.Context, db *postgres.DB, run postgres.Run, visit func(ids []int64) error) error {
+	for from := int64(0); ; {
+		ids, err := s.page(ctx, db, run, from)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		if err := visit(ids); err != nil {
+			return err
+		}
+		from = ids[len(ids)-1]
+	}
+}
+
+// page is the selected projects with IDs above from, the lowest of them.
+func (s *selection) page(ctx context.Context, db *postgres.DB, run postgres.Run, from int64) ([]int64, error) {
+	switch {
+	case s.namespace != "":
+		return db.Namespace(ctx, s.namespace, from, selectionPage)
+	case s.failed:
+		return db.FailedIDs(ctx, run, from, selectionPage)
+	}
+	begin, found := slices.BinarySearch(s.ids, from)
+	if found {
+		begin++
+	}
+	return s.ids[begin:min(begin+selectionPage, len(s.ids))], nil
+}
+
+// newEnqueuer makes one for the state that was just read.
+func newEnqueuer(db *postgres.DB, rdb redis.UniversalClient, state postgres.State, force bool) *enqueuer {
+	e := &enqueuer{db: db, client: asynq.NewClientFromRedisClient(rdb), run: state.Run, size: state.Settings.BatchSize, force: force}
+	if force {
+		e.after = state.Scan
+	}
+	return e
+}
+
+// joined writes IDs as a list.
+func joined(ids []int64) string {
+	var text strings.Builder
+	for i, id := range ids {
+		if i > 0 {
+			text.WriteString(", ")
+		}
+		text.WriteString(strconv.FormatInt(id, 10))
+	}
+	return text.String()
+}

@@ -1,0 +1,98 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"regmend/shared/postgres"
+	"regmend/shared/tasks"
+
+	"github.com/google/uuid"
+	"github.com/hibiken/asynq"
+)
+
+// enqueuer fills batches with the projects that are to be scanned, and counts
+// the others.
+type enqueuer struct {
+	db     *postgres.DB
+	client *asynq.Client
+	run    postgres.Run
+	size   int   // of a batch
+	force  bool  // scan what is done, too
+	after  int64 // a result must be newer to count as done
+
+	batch      []int64 // being filled
+	enqueued   int
+	done       int
+	ineligible []int64
+	unknown    []int64
+}
+
+// all enqueues a selection.
+func (e *enqueuer) all(ctx context.Context, s selection) error {
+	if err := s.each(ctx, e.db, e.run, func(ids []int64) error { return e.add(ctx, ids) }); err != nil {
+		return err
+	}
+	return e.send(ctx, 1)
+}
+
+func (e *enqueuer) add(ctx context.Context, ids []int64) error {
+	sorted, err := e.db.Sort(ctx, e.run, ids)
+	if err != nil {
+		return err
+	}
+	e.batch = append(e.batch, sorted.Known...)
+	if e.force {
+		e.batch = append(e.batch, sorted.Done...)
+	} else {
+		e.done += len(sorted.Done)
+	}
+	e.ineligible = append(e.ineligible, sorted.Ineligible...)
+	e.unknown = append(e.unknown, sorted.Unknown...)
+	return e.send(ctx, e.size)
+}
+
+// send enqueues batches while at least so many projects wait for one.
+func (e *enqueuer) send(ctx context.Context, least int) error {
+	for len(e.batch) >= least {
+		ids := e.batch[:min(e.size, len(e.batch))]
+		name := fmt.Sprintf("run%d-adhoc-%s", e.run.ID, uuid.NewString())
+		scan := tasks.Scan{Run: e.run.ID, IDs: slices.Clone(ids), After: e.after}
+		if err := tasks.Enqueue(ctx, e.client, tasks.QueueAdhoc, tasks.Batch{Name: name}, scan); err != nil {
+			return err
+		}
+		e.enqueued += len(ids)
+		e.batch = e.batch[len(ids):]
+	}
+	return nil
+}
+
+// print says what became of the projects.
+func (e *enqueuer) print(out io.Writer) {
+	for _, line := range []struct {
+		what   string
+		number int
+	}{
+		{"enqueued", e.enqueued},
+		{"already analysed", e.done},
+		{"not eligible", len(e.ineligible)},
+		{"unknown", len(e.unknown)},
+	} {
+		fmt.Fprintf(out, "%-16s  %d\n", line.what, line.number)
+	}
+}
+
+// idsALine keeps lines with many IDs readable.
+const idsALine = 20
+
+// fault lists the IDs of no project; nil if there are none.
+func (e *enqueuer) fault() error {
+	var errs []error
+	for ids := range slices.Chunk(e.unknown, idsALine) {
+		errs = append(errs, errors.New("no such project: "+joined(ids)))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,117 @@
+package cmd
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"regmend/shared/gitlab"
+	"regmend/shared/postgres"
+
+	"github.com/spf13/cobra"
+)
+
+func (v *verbs) report() *cobra.Command {
+	var format string
+	var filter postgres.ReportFilter
+	c := &cobra.Command{
+		Use:   "report",
+		Short: "The results: what is missing, what failed",
+		Long: `Print the current run's results, in the order of project IDs, as they are read.
+
+A table for people, CSV for spreadsheets (cells that a spreadsheet would take for a
+formula begin with '), or a JSON array. Names of repositories are relative to the
+project's path, '' is its root; paths are the registry's.`,
+		Example: `  regmend report --missing
+  regmend report --failed --namespace group/sub
+  regmend report --missing --format csv > missing.csv
+  regmend report --format json | jq -r '.[].missing_paths[]'`,
+		Args: cobra.NoArgs,
+	}
+	c.Flags().StringVar(&format, "format", "table", "table, csv or json")
+	c.Flags().BoolVar(&filter.Missing, "missing", false, "only projects with missing repositories")
+	c.Flags().BoolVar(&filter.Failed, "failed", false, "only failed projects")
+	c.Flags().StringVar(&filter.Namespace, "namespace", "", "only the project or group of that full `path`, and what is below it")
+	return v.verb(c, database, func(ctx context.Context, x *parts, _ []string) error {
+		return x.report(ctx, format, filter)
+	})
+}
+
+func (x *parts) report(ctx context.Context, format string, filter postgres.ReportFilter) (err error) {
+	out := bufio.NewWriter(x.process.Stdout)
+	w, err := newReportWriter(format, out)
+	if err != nil {
+		return misuse{err}
+	}
+	db, err := x.readyDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	state, err := db.State(ctx)
+	if err != nil {
+		return err
+	}
+	if state.Run.ID == 0 {
+		return errNoRun
+	}
+	if err := w.begin(); err != nil {
+		return err
+	}
+	err = db.Report(ctx, state.Run, filter, func(r postgres.ReportRow) error { return w.row(newResult(r)) })
+	if err == nil {
+		err = w.end()
+	}
+	// What was read before a failure is shown all the same.
+	return errors.Join(err, out.Flush())
+}
+
+// result is one project's result, as a report has it.
+type result struct {
+	ProjectID    int64         `json:"project_id"`
+	FullPath     string        `json:"full_path"`
+	Status       gitlab.Status `json:"status"`
+	MissingCount int           `json:"missing_count"`
+	Missing      []string      `json:"missing"`
+	MissingPaths []string      `json:"missing_paths"`
+	UpdatedAt    time.Time     `json:"updated_at"`
+	Error        *string       `json:"error"` // null: the last scan completed
+}
+
+func newResult(r postgres.ReportRow) result {
+	res := result{
+		ProjectID:    r.Project.ID,
+		FullPath:     r.Project.FullPath,
+		Status:       r.Status,
+		MissingCount: len(r.Missing),
+		Missing:      append([]string{}, r.Missing...),
+		MissingPaths: append([]string{}, r.MissingPaths()...),
+		UpdatedAt:    r.UpdatedAt.UTC(),
+	}
+	if r.Failure.Error != "" {
+		res.Error = &r.Failure.Error
+	}
+	return res
+}
+
+// reason is why the last scan failed, or "".
+func (r result) reason() string {
+	if r.Error == nil {
+		return ""
+	}
+	return *r.Error
+}
+
+func newReportWriter(format string, out *bufio.Writer) (reportWriter, error) {
+	switch format {
+	case "table":
+		return &tableWriter{out: out}, nil
+	case "csv":
+		return newCSVWriter(out), nil
+	case "json":
+		return &jsonWriter{out: out}, nil
+	default:
+		return nil, fmt.Errorf("%q is no format: use --format table, csv or json", format)
+	}
+}

@@ -1,0 +1,93 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"regmend/shared/postgres"
+
+	"github.com/spf13/cobra"
+)
+
+func (v *verbs) settings() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "settings",
+		Short: "List the settings, or change one",
+		Long: `List the settings. They are kept in the database and apply to all processes;
+a change is in force within two seconds.`,
+		Example: `  regmend settings
+  regmend settings set max_concurrency 4
+  regmend settings set max_concurrency 0         stop scanning, keep writing
+  regmend settings set scope group/sub,other     only these groups and projects`,
+		Args: cobra.NoArgs,
+	}
+	c = v.verb(c, database, func(ctx context.Context, x *parts, _ []string) error {
+		db, err := x.readyDatabase(ctx)
+		if err != nil {
+			return err
+		}
+		settings, err := db.Settings(ctx)
+		if err != nil {
+			return err
+		}
+		return printSettings(x.process.Stdout, settings)
+	})
+	c.AddCommand(v.settingsSet())
+	return c
+}
+
+func (v *verbs) settingsSet() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "set KEY VALUE",
+		Short: "Change a setting",
+		Example: `  regmend settings set max_concurrency 4
+  regmend settings set flush_after 10s
+  regmend settings set scope ''`,
+		Args: cobra.ExactArgs(2),
+	}
+	return v.verb(c, database, func(ctx context.Context, x *parts, args []string) error {
+		db, err := x.readyDatabase(ctx)
+		if err != nil {
+			return err
+		}
+		return setSetting(ctx, x.process.Stdout, db, args[0], args[1])
+	})
+}
+
+// setSetting changes a setting in the operator's name and says what it was.
+func setSetting(ctx context.Context, out io.Writer, db *postgres.DB, key, value string) error {
+	old, err := db.Set(ctx, key, value, operator())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s: %s, was %s\n", printable(key), shown(value), shown(old))
+	return nil
+}
+
+// shown makes an empty value visible.
+func shown(value string) string {
+	if value == "" {
+		return "''"
+	}
+	return printable(value)
+}
+
+func printSettings(out io.Writer, settings []postgres.Setting) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "SETTING\tVALUE\tDEFAULT\tCHANGED\tWHAT IT IS")
+	for _, s := range settings {
+		fmt.Fprintln(w, strings.Join([]string{s.Key, shown(s.Value), shown(s.Default), changed(s), s.Help}, "\t"))
+	}
+	return w.Flush()
+}
+
+func changed(s postgres.Setting) string {
+	if s.ChangedAt.IsZero() || s.ChangedBy == "" {
+		return "-"
+	}
+	return s.ChangedAt.Format(time.DateTime) + " by " + printable(s.ChangedBy)
+}
