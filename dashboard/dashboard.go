@@ -33,19 +33,20 @@ func New(src Sources, log logrus.FieldLogger, cfg Config) (*Dashboard, error) {
 	reader := newReader(src)
 
 	pages := http.NewServeMux()
-	pages.Handle("GET /{$}", ownPage(overview(reader, log, cfg)))
-	pages.Handle("GET /assets/{file}", ownPage(assets()))
-	pages.Handle("GET /metrics", ownPage(Metrics(globalState{reader})))
+	pages.Handle("GET /{$}", overview(reader, log, cfg))
+	pages.Handle("GET /assets/{file}", assets())
+	pages.Handle("GET /metrics", Metrics(globalState{reader}))
 	pages.Handle(queuesRoot+"/", queues)
 
 	routes := http.NewServeMux()
 	routes.Handle("/", newGuard(cfg, log).protect(pages))
-	routes.Handle("GET /healthz", ownPage(alive()))
-	routes.Handle("GET /readyz", ownPage(readiness(logged(src.Ready, log))))
+	routes.Handle("GET /healthz", alive())
+	routes.Handle("GET /readyz", readiness(logged(src.Ready, log)))
 	return &Dashboard{handler: routes}, nil
 }
 
 // ServeHTTP implements http.Handler.
 func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	secure(w.Header(), ownPolicy)
 	d.handler.ServeHTTP(w, r)
 }

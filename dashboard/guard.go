@@ -89,7 +89,6 @@ func (g *guard) refuse(w http.ResponseWriter, r *http.Request, status int, reaso
 			"remote_addr": r.RemoteAddr, "method": r.Method, "path": r.URL.Path, "status": status,
 		}).Warn("request refused: " + reason)
 	}
-	secure(w.Header(), ownPolicy)
 	http.Error(w, reason, status)
 }
 

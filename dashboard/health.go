@@ -51,10 +51,13 @@ func (s Sources) Ready(ctx context.Context) error {
 // no login: it belongs on loopback or a closed network.
 func Health(ready func(ctx context.Context) error, metrics http.Handler) http.Handler {
 	routes := http.NewServeMux()
-	routes.Handle("GET /healthz", ownPage(alive()))
-	routes.Handle("GET /readyz", ownPage(readiness(ready)))
-	routes.Handle("GET /metrics", ownPage(metrics))
-	return routes
+	routes.Handle("GET /healthz", alive())
+	routes.Handle("GET /readyz", readiness(ready))
+	routes.Handle("GET /metrics", metrics)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		secure(w.Header(), ownPolicy)
+		routes.ServeHTTP(w, r)
+	})
 }
 
 func alive() http.Handler {

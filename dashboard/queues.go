@@ -3,6 +3,7 @@ package dashboard
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -31,7 +32,7 @@ func newQueuePages(rdb redis.UniversalClient, writes bool) (http.Handler, error)
 		RootPath:         queuesRoot,
 		RedisConnOpt:     clientOpt{rdb},
 		PayloadFormatter: asynqmon.PayloadFormatterFunc(tasks.FormatPayload),
-		ResultFormatter:  asynqmon.ResultFormatterFunc(tasks.FormatResult),
+		ResultFormatter:  asynqmon.ResultFormatterFunc(formatResult),
 		ReadOnly:         !writes,
 	})
 	policy, err := queuesPolicy(pages)
@@ -39,13 +40,26 @@ func newQueuePages(rdb redis.UniversalClient, writes bool) (http.Handler, error)
 		return nil, err
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		secure(w.Header(), policy)
+		w.Header().Set("Content-Security-Policy", policy)
 		if strings.HasPrefix(r.URL.Path, queuesRoot+"/static/") {
 			// A megabyte of scripts whose names change with their content.
 			w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
 		}
 		pages.ServeHTTP(w, r)
 	}), nil
+}
+
+// formatResult is tasks.FormatResult for a caller that may not say the type:
+// asynqmon's page of a single task does not. Only a flush counts what is written.
+func formatResult(taskType string, result []byte) string {
+	if taskType == "" {
+		taskType = tasks.TypeScan
+		var flushed struct{ Written *int }
+		if json.Unmarshal(result, &flushed) == nil && flushed.Written != nil {
+			taskType = tasks.TypeFlush
+		}
+	}
+	return tasks.FormatResult(taskType, result)
 }
 
 var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)

@@ -2,8 +2,8 @@ package dashboard
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -165,15 +165,18 @@ func (r *reader) readWork(ctx context.Context, s *snapshot) (err error) {
 
 // readQueues takes a queue nobody has enqueued to yet for an empty one.
 func (r *reader) readQueues(_ context.Context, s *snapshot) error {
+	known, err := r.inspector.Queues()
+	if err != nil {
+		return fmt.Errorf("list the queues: %w", err)
+	}
 	for _, name := range queueNames {
-		info, err := r.inspector.GetQueueInfo(name)
-		switch {
-		case errors.Is(err, asynq.ErrQueueNotFound):
-			info = &asynq.QueueInfo{Queue: name}
-		case err != nil:
-			return fmt.Errorf("queue %s: %w", name, err)
+		queue := &asynq.QueueInfo{Queue: name}
+		if slices.Contains(known, name) {
+			if queue, err = r.inspector.GetQueueInfo(name); err != nil {
+				return fmt.Errorf("queue %s: %w", name, err)
+			}
 		}
-		s.queues = append(s.queues, *info)
+		s.queues = append(s.queues, *queue)
 	}
 	return nil
 }

@@ -1,0 +1,86 @@
+package dashboard_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"regmend/dashboard"
+	"regmend/shared/board"
+)
+
+func TestOverviewShowsTheRun(t *testing.T) {
+	s := serve(t, dashboard.Config{Version: "1.2.3"})
+	s.enabled(t)
+	s.note(t)
+	got := get(t, s.url+"/")
+	if got.status != http.StatusOK || got.header.Get("Content-Type") != "text/html; charset=utf-8" {
+		t.Fatalf("overview = %d %s", got.status, got.header)
+	}
+	mustContain(t, got.body,
+		"the first one",     // the run
+		"65 of 90 eligible", // progress
+		"in 12 projects",    // findings
+		"190 of 200 known",  // the witness
+		`href="/queues/queues/scan"`,
+		"1.2.3",
+	)
+}
+
+func TestOverviewSaysWhatKeepsProjectsFromBeingScanned(t *testing.T) {
+	for name, c := range map[string]struct {
+		given func(t *testing.T, s site)
+		want  string
+	}{
+		"no run":       {func(*testing.T, site) {}, "No run yet"},
+		"switched off": {func(*testing.T, site) {}, "regmend enable"},
+		"cap 0":        {func(t *testing.T, s site) { s.enabled(t); s.set(t, "max_concurrency", "0") }, "The cap is 0"},
+		"no consumer":  {func(t *testing.T, s site) { s.enabled(t) }, "No consumer is running"},
+		"holding":      {func(t *testing.T, s site) { s.enabled(t); s.note(t) }, "Holding: the registry"},
+		"silent producer": {func(t *testing.T, s site) {
+			s.enabled(t)
+			if err := board.New(s.rdb).SetCounters(t.Context(), board.Counters{Run: 1, At: time.Now().Add(-time.Hour)}); err != nil {
+				t.Fatal(err)
+			}
+		}, "No producer seems to be running"},
+		"redis away":    {func(t *testing.T, s site) { s.stopRedis(t) }, "Redis cannot be read"},
+		"postgres away": {func(t *testing.T, s site) { s.closePostgres(t) }, "Postgres cannot be read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, dashboard.Config{})
+			c.given(t, s)
+			got := get(t, s.url+"/")
+			if got.status != http.StatusOK {
+				t.Errorf("status = %d", got.status)
+			}
+			mustContain(t, got.body, c.want)
+		})
+	}
+}
+
+// What the registry answered ends up in reasons: it must not become part of the page.
+func TestOverviewEscapesWhatOthersWrote(t *testing.T) {
+	s := serve(t, dashboard.Config{})
+	s.enabled(t)
+	s.note(t)
+	page := get(t, s.url+"/").body
+	mustContain(t, page, "503 &lt;b&gt;UNAVAILABLE")
+	mustNotContain(t, page, "<b>UNAVAILABLE", "<script")
+}
+
+func TestAssetsAreServedAndNothingElse(t *testing.T) {
+	s := serve(t, dashboard.Config{})
+	for path, kind := range map[string]string{
+		"/assets/overview.css": "text/css; charset=utf-8",
+		"/assets/favicon.svg":  "image/svg+xml",
+	} {
+		if got := get(t, s.url+path); got.status != http.StatusOK || got.header.Get("Content-Type") != kind {
+			t.Errorf("%s = %d %s, want %s", path, got.status, got.header.Get("Content-Type"), kind)
+		}
+	}
+	for _, path := range []string{"/assets/", "/assets/overview.html", "/assets/..%2foverview.html", "/nowhere"} {
+		if got := get(t, s.url+path); got.status != http.StatusNotFound {
+			t.Errorf("%s = %d, want 404", path, got.status)
+		}
+	}
+}
