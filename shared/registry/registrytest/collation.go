@@ -33,7 +33,7 @@ func (c Collation) key(s string) string {
 // icuOrder and glibcOrder are the characters in the order of their weights.
 const (
 	icuOrder   = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789abcdefghijklmnopqrstuvwxyz"
-	glibcOrder = "_-,;:!?/.`^~'\"()[]{}@$*\\&#%+<=>|0123456789abcdefghijklmnopqrstuvwxyz"
+	glibcOrder = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~0123456789abcdefghijklmnopqrstuvwxyz"
 )
 
 func weigh(s, order string) string {

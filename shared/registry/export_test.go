@@ -1,0 +1,34 @@
+package registry
+
+import (
+	"strings"
+	"time"
+)
+
+// What parses outside input or decides by itself is tested by itself.
+var (
+	Affected   = affected
+	Ancestor   = ancestor
+	NextLink   = nextLink
+	ErrorCode  = errorCode
+	RetryAfter = retryAfter
+	NewSigner  = newSigner
+)
+
+func DecodeListing(body string) ([]string, error) { return decodeListing(strings.NewReader(body)) }
+func DecodeCatalog(body string) ([]string, error) { return decodeCatalog(strings.NewReader(body)) }
+func DecodeTagged(body string) (bool, error)      { return decodeTagged(strings.NewReader(body)) }
+
+func DecodeSize(body string) (bytes int64, exists bool, err error) {
+	s, err := decodeSize(strings.NewReader(body))
+	return s.bytes, s.exists, err
+}
+
+// ListToken is the signer's token for the listing of a path.
+func (s *signer) ListToken(path string) (string, error) { return s.token(pullBelow(path)) }
+
+// TokenLife and TokenMargin are in export for the test of reuse.
+const (
+	TokenLife   time.Duration = tokenLife
+	TokenMargin time.Duration = tokenMargin
+)
