@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"io/fs"
 	"time"
 
 	"github.com/lib/pq"
@@ -31,9 +30,8 @@ type Inspection struct {
 	// LacksLowerPathIndex: looking up full paths reads the whole of routes.
 	LacksLowerPathIndex bool `db:"lacks_lower_path_index"`
 
-	HasSchema bool `db:"-"`
-	Version   int64
-	Newest    int64 // the version this program needs
+	HasSchema bool  `db:"-"`
+	Version   int64 `db:"-"` // of the schema; CheckSchema says whether it will do
 
 	// Rights of Role.
 	MayCreateSchema bool     `db:"may_create_schema"`
@@ -131,7 +129,7 @@ WHERE NOT (has_schema_privilege(n.oid, 'USAGE')
 
 // Inspect looks at everything that regmend needs of the database, changing
 // nothing.
-func (db *DB) Inspect(ctx context.Context, migrations fs.FS) (Inspection, error) {
+func (db *DB) Inspect(ctx context.Context) (Inspection, error) {
 	var i Inspection
 	if err := db.sql.GetContext(ctx, &i, selectServer); err != nil {
 		return i, db.fault(ctx, "inspect the database", err)
@@ -144,9 +142,7 @@ func (db *DB) Inspect(ctx context.Context, migrations fs.FS) (Inspection, error)
 		}
 	}
 	i.Pooling = db.pooling(ctx)
-	var err error
-	i.Newest, err = newestVersion(migrations)
-	return i, err
+	return i, nil
 }
 
 func (db *DB) inspectTables(ctx context.Context, i *Inspection) error {

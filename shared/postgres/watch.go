@@ -31,7 +31,6 @@ type Watch struct {
 
 	mu      sync.Mutex
 	state   State
-	readAt  time.Time // when the read that brought state began
 	fresh   bool
 	err     error // of the last read
 	changed chan struct{}
@@ -50,8 +49,9 @@ func (w *Watch) Run(ctx context.Context) error {
 	stale := time.NewTimer(staleAfter)
 	defer stale.Stop()
 	for {
+		began := time.Now()
 		if w.read(ctx) {
-			stale.Reset(staleAfter - time.Since(w.readAt))
+			stale.Reset(staleAfter - time.Since(began))
 		}
 		if !w.await(ctx, tick.C, stale.C) {
 			return nil
@@ -75,7 +75,6 @@ func (w *Watch) await(ctx context.Context, tick, stale <-chan time.Time) bool {
 
 // read tells whether it brought a state.
 func (w *Watch) read(ctx context.Context) bool {
-	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	state, err := w.db.State(ctx)
@@ -89,10 +88,10 @@ func (w *Watch) read(ctx context.Context) bool {
 	if !w.fresh || !sameOrders(w.state, state) {
 		w.announce()
 	}
-	if !w.fresh && !w.readAt.IsZero() {
+	if !w.fresh && !w.state.ReadAt.IsZero() {
 		w.log.Info("the database can be read again")
 	}
-	w.state, w.readAt, w.fresh = state, began, true
+	w.state, w.fresh = state, true
 	return true
 }
 
@@ -117,6 +116,7 @@ func (w *Watch) announce() {
 // numbers are given out all the time.
 func sameOrders(a, b State) bool {
 	a.Scan, b.Scan = 0, 0
+	a.ReadAt, b.ReadAt = time.Time{}, time.Time{}
 	return reflect.DeepEqual(a, b)
 }
 
@@ -125,7 +125,7 @@ func sameOrders(a, b State) bool {
 func (w *Watch) Now() (State, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if time.Since(w.readAt) < staleAfter {
+	if time.Since(w.state.ReadAt) < staleAfter {
 		return w.state, nil
 	}
 	if w.err != nil {

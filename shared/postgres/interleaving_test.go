@@ -1,0 +1,213 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"regmend/shared/gitlab"
+	"regmend/shared/postgres"
+	"regmend/shared/postgres/postgrestest"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// until polls cond, which becomes true by another process's doing.
+func until(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !cond() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited 10 s for %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// waiting tells whether a statement of regmend's waits for a lock.
+func waiting(t *testing.T, db *postgrestest.Database) bool {
+	return db.Value(t, `SELECT count(*) FROM pg_stat_activity
+		WHERE datname = current_database() AND application_name = 'regmend' AND wait_event_type = 'Lock'`) != "0"
+}
+
+func TestP5_TwoFlushesOfTheSameProjectsInOppositeOrders(t *testing.T) {
+	s := newSuite(t, 26)
+	for round := range int64(15) {
+		var older, newer []gitlab.Result
+		for project := range s.projects {
+			older = append(older, s.completed(project, 2*round+1, "old", fmt.Sprint("old-", round)))
+			newer = append(newer, s.completed(project, 2*round+2, "new", fmt.Sprint("new-", round)))
+		}
+		slices.Reverse(newer)
+		group, ctx := errgroup.WithContext(t.Context())
+		for _, results := range [][]gitlab.Result{older, newer, newer, older} {
+			group.Go(func() error {
+				_, err := s.DB.Write(ctx, s.run, results)
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		var want []stored
+		for project := range s.projects {
+			want = append(want, s.completedRow(project, 2*round+2, "new", fmt.Sprint("new-", round)))
+		}
+		wantRows(t, s.Database, want...)
+	}
+}
+
+func TestP9_AProjectDeletedInMidFlushIsDroppedAndTheOthersAreWritten(t *testing.T) {
+	s := newSuite(t, 7)
+	deletion := s.SQL.MustBegin()
+	deletion.MustExec(`DELETE FROM public.projects WHERE id = $1`, s.projects[3].ID)
+
+	var results []gitlab.Result
+	var want []stored
+	for project := range s.projects {
+		results = append(results, s.completed(project, 1, "x"))
+		if project != 3 {
+			want = append(want, s.completedRow(project, 1, "x"))
+		}
+	}
+	var written postgres.Written
+	var group errgroup.Group
+	group.Go(func() (err error) {
+		written, err = s.DB.Write(t.Context(), s.run, results)
+		return err
+	})
+	until(t, "the flush to meet the deletion", func() bool { return waiting(t, s.Database) })
+	if err := deletion.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatalf("Write: %v", err)
+	}
+	if want := (postgres.Written{Applied: 6, Discarded: 1}); written != want {
+		t.Errorf("Write() = %+v, want %+v", written, want)
+	}
+	wantRows(t, s.Database, want...)
+}
+
+func TestProjectsAboutToBeDeletedAreDiscarded(t *testing.T) {
+	s := newSuite(t, 2)
+	s.Exec(t, `UPDATE public.projects SET pending_delete = true WHERE id = $1`, s.projects[0].ID)
+	s.write(t, s.completed(0, 1), s.completed(1, 1))
+	wantRows(t, s.Database, s.completedRow(1, 1))
+}
+
+func TestAProjectRenamedSinceItsScanIsDiscarded(t *testing.T) {
+	s := newSuite(t, 3)
+	s.Exec(t, `UPDATE public.routes SET path = 'Group/renamed' WHERE path = 'Group/app-a'`)
+	s.Exec(t, `DELETE FROM public.routes WHERE path = 'Group/app-b'`)
+	s.write(t, s.completed(0, 1), s.completed(1, 1), s.completed(2, 1))
+	wantRows(t, s.Database, s.completedRow(2, 1))
+}
+
+func TestAProjectWithoutRouteIsFailed(t *testing.T) {
+	s := newSuite(t, 1)
+	s.Exec(t, `DELETE FROM public.routes WHERE path = 'Group/app-a'`)
+	s.projects[0].FullPath = ""
+	s.write(t, s.failed(0, 1, "the project has no route"))
+	wantRows(t, s.Database, s.failedRow(0, 1, "the project has no route", 1))
+}
+
+func TestP9_AResultThatCannotBeStoredIsRecordedAsFailed(t *testing.T) {
+	tests := map[string]func(r *gitlab.Result){
+		"a name with a zero byte":     func(r *gitlab.Result) { r.Missing = []string{"a\x00b"} },
+		"a name that is not UTF-8":    func(r *gitlab.Result) { r.Missing = []string{"\xff"} },
+		"the same name twice":         func(r *gitlab.Result) { r.Missing = []string{"x", "x"}; r.Listed = 2 },
+		"a number that is too large":  func(r *gitlab.Result) { r.Pages = 1 << 40 },
+		"completed without evidence":  func(r *gitlab.Result) { r.Method = "" },
+		"more missing than listed":    func(r *gitlab.Result) { r.Missing = []string{"x"}; r.Listed = 0 },
+		"completed without any pages": func(r *gitlab.Result) { r.Pages = 0 },
+	}
+	for name, spoil := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newSuite(t, 5)
+			var results []gitlab.Result
+			for project := range s.projects {
+				results = append(results, s.completed(project, 1, "x"))
+			}
+			spoil(&results[2])
+			if got, want := s.write(t, results...), (postgres.Written{Applied: 4, Failed: 1}); got != want {
+				t.Errorf("Write() = %+v, want %+v", got, want)
+			}
+			got := rows(t, s.Database)[2]
+			want := s.failedRow(2, 1, got.Error, 1)
+			if got != want || len(got.Error) < 30 {
+				t.Errorf("row = %+v, want %+v with a reason", got, want)
+			}
+		})
+	}
+}
+
+func TestAPathThatNoProjectCanHaveIsDiscarded(t *testing.T) {
+	s := newSuite(t, 2)
+	spoilt := s.completed(0, 1)
+	spoilt.Project.FullPath = "Group/\xff"
+	if got, want := s.write(t, spoilt, s.completed(1, 1)), (postgres.Written{Applied: 1, Discarded: 1}); got != want {
+		t.Errorf("Write() = %+v, want %+v", got, want)
+	}
+}
+
+// TestP11_KilledBetweenStatementAndCommit ends the server's process when it
+// is asked to commit.
+func TestP11_KilledBetweenStatementAndCommit(t *testing.T) {
+	s := newSuite(t, 3)
+	s.Exec(t, `CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS
+		'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5); RETURN NULL; END'`)
+	s.Exec(t, `CREATE CONSTRAINT TRIGGER die AFTER INSERT ON regmend.data_repair_details
+		DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die()`)
+	results := []gitlab.Result{s.completed(0, 1, "x"), s.failed(1, 1, "timeout"), s.completed(2, 1)}
+	if _, err := s.DB.Write(t.Context(), s.run, results); !postgres.Away(err) {
+		t.Errorf("Write() = %v, want an error that says the database is away", err)
+	}
+	wantRows(t, s.Database)
+	s.Exec(t, `DROP TRIGGER die ON regmend.data_repair_details`)
+	s.write(t, results...)
+	wantRows(t, s.Database, s.completedRow(0, 1, "x"), s.failedRow(1, 1, "timeout", 1), s.completedRow(2, 1))
+}
+
+func TestP5_TheReplyToCommitIsLost(t *testing.T) {
+	s := newSuite(t, 2)
+	proxy := newProxy(t, s.URL)
+	cut := postgrestest.Open(t, proxy.url)
+	proxy.loseReplyTo("COMMIT")
+	results := []gitlab.Result{s.completed(0, 1, "x"), s.failed(1, 1, "timeout")}
+	if _, err := cut.Write(t.Context(), s.run, results); !postgres.Away(err) {
+		t.Errorf("Write() = %v, want an error that says the database is away", err)
+	}
+	want := []stored{s.completedRow(0, 1, "x"), s.failedRow(1, 1, "timeout", 1)}
+	until(t, "the commit", func() bool { return len(rows(t, s.Database)) == 2 })
+	wantRows(t, s.Database, want...)
+	if got, again := s.write(t, results...), (postgres.Written{Superseded: 2}); got != again {
+		t.Errorf("second Write() = %+v, want %+v", got, again)
+	}
+	wantRows(t, s.Database, want...)
+}
+
+func TestWriteCancelledLeavesNothing(t *testing.T) {
+	s := newSuite(t, 1)
+	blocker := s.SQL.MustBegin()
+	blocker.MustExec(`DELETE FROM public.projects WHERE id = $1`, s.projects[0].ID)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	stopped := errors.New("told to stop")
+	var group errgroup.Group
+	group.Go(func() error {
+		_, err := s.DB.Write(ctx, s.run, []gitlab.Result{s.completed(0, 1)})
+		return err
+	})
+	until(t, "the flush to wait", func() bool { return waiting(t, s.Database) })
+	cancel(stopped)
+	if err := group.Wait(); !errors.Is(err, stopped) || postgres.Away(err) {
+		t.Errorf("Write() = %v, want the cause of the cancellation", err)
+	}
+	if err := blocker.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	wantRows(t, s.Database)
+}
