@@ -12,6 +12,7 @@ import (
 // Walk is where the producer's walk stands.
 type Walk struct {
 	Run     int64     `json:"run"`
+	Scope   string    `json:"scope"`   // what the walk keeps to
 	Lap     int64     `json:"lap"`     // unique for each lap
 	Cursor  int64     `json:"cursor"`  // the highest project ID handed out
 	Started time.Time `json:"started"` // of the lap

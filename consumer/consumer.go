@@ -1,0 +1,249 @@
+// Package consumer works on the queues: it scans the projects of a batch,
+// stashes what it finds, and flushes the stash to Postgres.
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"regmend/shared/board"
+	"regmend/shared/claims"
+	"regmend/shared/postgres"
+	"regmend/shared/registry"
+	"regmend/shared/slots"
+	"regmend/shared/stash"
+	"regmend/shared/tasks"
+
+	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+)
+
+// ErrNotStashed is what Run returns when results of finished scans could not
+// be stashed before the process had to end. Their projects are scanned again.
+var ErrNotStashed = errors.New("results could not be stashed in Redis before the end; their projects will be scanned again")
+
+// shutdownTimeout is how long a stop waits for handlers: they leave at once
+// when told to, and the whole process has ten seconds.
+const shutdownTimeout = 5 * time.Second
+
+// Config is what may be tuned; zero values mean the defaults.
+type Config struct {
+	// Workers is how many batches the process holds at once, waiting for a
+	// slot or scanning; default 16. The cap over all processes is the setting
+	// max_concurrency.
+	Workers int
+	// Process names this process among all others. Required.
+	Process string
+	// Info is what others are told of this process.
+	Info claims.Info
+	// Metrics receives what happens; default: a fresh one.
+	Metrics *Metrics
+}
+
+func (c Config) withDefaults() Config {
+	if c.Workers == 0 {
+		c.Workers = 16
+	}
+	if c.Metrics == nil {
+		c.Metrics = NewMetrics()
+	}
+	return c
+}
+
+// Consumer is one consumer process. It shares its work with all others
+// through Redis.
+type Consumer struct {
+	cfg       Config
+	log       logrus.FieldLogger
+	db        *postgres.DB
+	watch     *postgres.Watch
+	rdb       redis.UniversalClient
+	inspector *asynq.Inspector
+	registry  *registry.Client
+	stash     *stash.Stash
+	claims    *claims.Claims
+	board     *board.Board
+	pool      *slots.Pool
+	gate      *gate
+	witness   *witness
+	mender    *mender
+	keeper    *keeper
+	control   control
+	unstashed atomic.Bool
+}
+
+// New puts a consumer together. It connects to nothing yet; watch must be
+// running while Run does.
+func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, reg *registry.Client, log logrus.FieldLogger, cfg Config) *Consumer {
+	cfg = cfg.withDefaults()
+	c := &Consumer{
+		cfg:       cfg,
+		log:       log,
+		db:        db,
+		watch:     watch,
+		rdb:       rdb,
+		inspector: asynq.NewInspectorFromRedisClient(rdb),
+		registry:  reg,
+		stash:     stash.New(rdb, stash.Config{}),
+		claims:    claims.New(rdb, cfg.Process, log, claims.Config{Info: cfg.Info}),
+		board:     board.New(rdb),
+		gate:      newGate(),
+	}
+	c.pool = slots.NewPool(rdb, cfg.Process, c.limit, log, slots.Config{})
+	c.witness = &witness{log: log, db: db, board: c.board, registry: reg}
+	c.mender = &mender{
+		log: log, process: cfg.Process, watch: watch, board: c.board, gate: c.gate,
+		pool: c.pool, registry: reg, witness: c.witness, metrics: cfg.Metrics,
+	}
+	c.keeper = &keeper{
+		log: log, process: cfg.Process, watch: watch, board: c.board, gate: c.gate,
+		pool: c.pool, mender: c.mender,
+	}
+	return c
+}
+
+// Collectors returns the metrics to be registered.
+func (c *Consumer) Collectors() []prometheus.Collector { return c.cfg.Metrics.Collectors() }
+
+// limit is the cap as this process knows it: nothing while it does not know.
+func (c *Consumer) limit() int {
+	state, err := c.watch.Now()
+	if err != nil || !state.Settings.ScanEnabled {
+		return 0
+	}
+	return state.Settings.MaxConcurrency
+}
+
+// Run works until ctx ends, and then leaves: scans are abandoned at once, what
+// is done is stashed and flushed. It returns ErrNotStashed if that failed.
+func (c *Consumer) Run(ctx context.Context) error {
+	// The parts below outlive ctx: stopping is a sequence, not an instant.
+	rest, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	parts, rest := errgroup.WithContext(rest)
+	parts.Go(func() error { return c.pool.Run(rest) })
+	parts.Go(func() error { return c.keeper.run(rest) })
+	parts.Go(func() error { return c.callFlushes(rest) })
+	parts.Go(func() error { return c.keepClaims(rest) })
+
+	scans, flushes := c.scanServer(), c.flushServer()
+	if err := c.start(scans, flushes); err != nil {
+		end()
+		return errors.Join(err, ignoreCanceled(parts.Wait()))
+	}
+	select {
+	case <-ctx.Done():
+	case <-rest.Done(): // a part failed
+	}
+	c.stop(rest, scans, flushes)
+	end()
+	if err := ignoreCanceled(parts.Wait()); err != nil {
+		return err
+	}
+	if c.unstashed.Load() {
+		return ErrNotStashed
+	}
+	return nil
+}
+
+// stop leaves in order: take no more, abandon scans, flush what they stashed.
+func (c *Consumer) stop(ctx context.Context, scans, flushes *asynq.Server) {
+	scans.Stop()
+	c.gate.stop()
+	scans.Shutdown()
+	flushing, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if _, err := c.flush(flushing); err != nil {
+		c.log.WithError(err).Info("the stash is left to the other consumers")
+	}
+	flushes.Stop()
+	flushes.Shutdown()
+}
+
+// scanServer runs scans. Waiting for a slot happens inside the handler, which
+// is cheaper than bouncing tasks, so flushes have a Server of their own.
+func (c *Consumer) scanServer() *asynq.Server {
+	return asynq.NewServerFromRedisClient(c.rdb, asynq.Config{
+		Concurrency: c.cfg.Workers,
+		Queues:      map[string]int{tasks.QueueAdhoc: 9, tasks.QueueScan: 1},
+		// A scan that had to leave is no failure: it counts no retry and goes
+		// back at once.
+		IsFailure:                func(err error) bool { return !left(err) },
+		RetryDelayFunc:           retryDelay,
+		DelayedTaskCheckInterval: time.Second,
+		ShutdownTimeout:          shutdownTimeout,
+		Logger:                   c.log,
+		LogLevel:                 asynq.WarnLevel,
+	})
+}
+
+func retryDelay(n int, err error, t *asynq.Task) time.Duration {
+	if left(err) {
+		return 0
+	}
+	return asynq.DefaultRetryDelayFunc(n, err, t)
+}
+
+// left tells whether a handler had to leave, as opposed to failing.
+func left(err error) bool {
+	return errors.Is(err, errStopped) || errors.Is(err, context.Canceled) || errors.Is(err, claims.ErrClaimLost)
+}
+
+// flushServer runs one flush at a time.
+func (c *Consumer) flushServer() *asynq.Server {
+	return asynq.NewServerFromRedisClient(c.rdb, asynq.Config{
+		Concurrency:     1,
+		Queues:          map[string]int{tasks.QueueFlush: 1},
+		ShutdownTimeout: shutdownTimeout,
+		Logger:          c.log,
+		LogLevel:        asynq.WarnLevel,
+	})
+}
+
+// start starts both servers with their handlers, or none.
+func (c *Consumer) start(scans, flushes *asynq.Server) error {
+	mux := asynq.NewServeMux()
+	mux.HandleFunc(tasks.TypeScan, c.handleScan)
+	if err := scans.Start(mux); err != nil {
+		return fmt.Errorf("start working on scans: %w", err)
+	}
+	mux = asynq.NewServeMux()
+	mux.HandleFunc(tasks.TypeFlush, c.handleFlush)
+	if err := flushes.Start(mux); err != nil {
+		scans.Shutdown()
+		return fmt.Errorf("start working on flushes: %w", err)
+	}
+	return nil
+}
+
+// keepClaims keeps this process's claims alive, and puts batches of dead
+// consumers back into the queue.
+func (c *Consumer) keepClaims(ctx context.Context) error {
+	return c.claims.Run(ctx, c.requeue, c.active)
+}
+
+func (c *Consumer) requeue(ctx context.Context, w claims.Work) error {
+	return tasks.Requeue(ctx, tasks.NewClient(c.rdb), w.Queue, tasks.Batch{Name: w.Name, Generation: w.Generation}, w.Payload)
+}
+
+func (c *Consumer) active(context.Context) ([]claims.Work, error) {
+	running, err := tasks.Active(c.inspector)
+	work := make([]claims.Work, len(running))
+	for i, r := range running {
+		work[i] = claims.Work{Name: r.Batch.Name, Generation: r.Batch.Generation, Queue: r.Queue, Payload: r.Payload}
+	}
+	return work, err
+}
+
+func ignoreCanceled(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,164 @@
+package consumer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"regmend/shared/gitlab"
+	"regmend/shared/postgres"
+	"regmend/shared/stash"
+	"regmend/shared/tasks"
+
+	"github.com/hibiken/asynq"
+	"github.com/sirupsen/logrus"
+)
+
+const (
+	// stashLook is how often every consumer looks for a stash that nobody
+	// flushes, as after a kill between stashing and enqueueing.
+	stashLook = time.Second
+	// requestWindow is how long a requested flush is waited for before another
+	// one is requested.
+	requestWindow = 5 * time.Second
+	// flushLease is how long a flush that hangs keeps the others away. Two at
+	// once are harmless, only a waste.
+	flushLease = 30 * time.Second
+)
+
+// handleFlush is asynq's handler of a flush task.
+func (c *Consumer) handleFlush(ctx context.Context, t *asynq.Task) error {
+	if err := c.stash.FlushStarted(ctx); err != nil {
+		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
+	}
+	flushed, err := c.flush(ctx)
+	if err != nil {
+		// Not tried again by the queue: the age of the stash requests the next
+		// one within seconds, and the queue's own retries would pile up.
+		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
+	}
+	result, err := json.Marshal(flushed)
+	if err != nil {
+		return err
+	}
+	if _, err := t.ResultWriter().Write(result); err != nil {
+		c.log.WithError(err).Warn("the task's result could not be kept; the flush itself is done")
+	}
+	return nil
+}
+
+// flush writes the stash to Postgres until it is empty, unless another flush
+// does so already.
+func (c *Consumer) flush(ctx context.Context) (total tasks.Flushed, err error) {
+	unlock, mine, err := c.stash.LockFlush(ctx, flushLease)
+	if err != nil || !mine {
+		return total, err
+	}
+	defer unlock(context.WithoutCancel(ctx))
+	began := time.Now()
+	for {
+		n, err := c.flushSome(ctx, &total)
+		if err != nil || n == 0 {
+			total.Took = time.Since(began)
+			return total, err
+		}
+	}
+}
+
+// flushSome writes the oldest results and then, only after their commit,
+// removes exactly these from the stash. It returns how many it read.
+func (c *Consumer) flushSome(ctx context.Context, total *tasks.Flushed) (int, error) {
+	state, err := c.db.State(ctx)
+	if err != nil {
+		return 0, err
+	}
+	results, err := c.stash.Oldest(ctx, state.Settings.StashLimit)
+	if err != nil || len(results) == 0 {
+		return 0, err
+	}
+	began := time.Now()
+	current := ofRun(results, state.Run.ID)
+	written, err := c.db.Write(ctx, state.Run, current)
+	if err != nil {
+		return 0, fmt.Errorf("write %d results: %w", len(current), err)
+	}
+	// Ack after commit: a crash in between repeats the write, which is
+	// harmless; the other order would lose it.
+	if err := c.stash.Ack(ctx, results); err != nil {
+		return 0, fmt.Errorf("ack %d results: %w", len(results), err)
+	}
+	discarded := written.Discarded + len(results) - len(current)
+	total.Written += written.Applied
+	total.Discarded += discarded
+	c.cfg.Metrics.flush(len(results), time.Since(began))
+	c.log.WithFields(logrus.Fields{
+		"results": len(results), "written": written.Applied, "superseded": written.Superseded,
+		"discarded": discarded, "unstorable": written.Failed,
+	}).Info("stash flushed")
+	return len(results), nil
+}
+
+// ofRun keeps the results of the run; work of another run is discarded.
+func ofRun(results []gitlab.Result, run int64) []gitlab.Result {
+	kept := make([]gitlab.Result, 0, len(results))
+	for _, r := range results {
+		if r.Run == run {
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}
+
+// callFlushes requests a flush whenever the stash has waited long enough, until
+// ctx ends.
+func (c *Consumer) callFlushes(ctx context.Context) error {
+	tick := time.NewTicker(stashLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		state, err := c.watch.Now()
+		if err != nil {
+			continue // nothing could be written; the watch says so
+		}
+		stashed, err := c.stash.State(ctx)
+		if err != nil {
+			continue // Redis away: the keeper says so
+		}
+		c.callFlush(ctx, stashed, state.Settings)
+	}
+}
+
+// callFlush requests a flush if one is due.
+func (c *Consumer) callFlush(ctx context.Context, stashed stash.State, settings postgres.Settings) {
+	if stashed.Entries >= settings.StashLimit || stashed.Entries > 0 && stashed.Age >= settings.FlushAfter {
+		c.requestFlush(ctx)
+	}
+}
+
+// requestFlush enqueues a flush unless one is on its way.
+func (c *Consumer) requestFlush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), boardTimeout)
+	defer cancel()
+	wanted, err := c.stash.RequestFlush(ctx, requestWindow)
+	if err == nil && wanted {
+		_, err = tasks.NewClient(c.rdb).EnqueueContext(ctx, tasks.NewFlush(c.runID()))
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		c.log.WithError(err).Warn("no flush could be requested; the next look tries again")
+	}
+}
+
+// runID is the current run as far as it is known.
+func (c *Consumer) runID() int64 {
+	state, err := c.watch.Now()
+	if err != nil {
+		return 0
+	}
+	return state.Run.ID
+}

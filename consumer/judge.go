@@ -1,0 +1,151 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"regmend/shared/gitlab"
+	"regmend/shared/postgres"
+	"regmend/shared/stash"
+
+	"github.com/sirupsen/logrus"
+)
+
+const (
+	// putTimeout is how long results may take into the stash once the scan has
+	// to leave.
+	putTimeout = 3 * time.Second
+	// fullPause is the pause between two tries at a full stash.
+	fullPause = 100 * time.Millisecond
+)
+
+// judge decides what the listings mean, and stashes the results. If all of
+// them are empty, the registry first has to show that it still lists anything.
+func (v *visit) judge(ctx context.Context) error {
+	if len(v.listings) > 0 && v.empty() {
+		if err := v.prove(ctx, v.state); err != nil {
+			return err
+		}
+	}
+	return v.judgeListings(ctx)
+}
+
+// judgeListings compares the listings with rows that are read after them, and
+// stashes the results.
+func (v *visit) judgeListings(ctx context.Context) error {
+	missing, err := v.missing(ctx)
+	if err != nil {
+		return err
+	}
+	results := v.failures
+	for _, l := range v.listings {
+		if names, ok := missing[l.project.ID]; ok {
+			results = append(results, v.completed(l, names))
+		}
+	}
+	v.nameControl(ctx)
+	v.failures, v.listings, v.names = nil, nil, 0
+	return v.put(ctx, results)
+}
+
+// missing returns for each listed project the names that have no row. Projects
+// whose repositories could not be asked for their tags are not in it.
+func (v *visit) missing(ctx context.Context) (map[int64][]string, error) {
+	names := make(map[int64][]string, len(v.listings))
+	var all []postgres.Listed
+	projects := make(map[int64]gitlab.Project, len(v.listings))
+	for _, l := range v.listings {
+		names[l.project.ID] = nil
+		projects[l.project.ID] = l.project
+		all = append(all, listed(l.project, l.names)...)
+	}
+	rowless, err := v.db.WithoutRow(ctx, all)
+	if err == nil && !v.survey.NonEmpty() && len(rowless) > 0 {
+		rowless, err = v.tagged(ctx, projects, names, rowless)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rowless {
+		if _, ok := names[r.ProjectID]; ok {
+			names[r.ProjectID] = append(names[r.ProjectID], r.Name)
+		}
+	}
+	return names, nil
+}
+
+// tagged returns those of rowless that have a tag and, read after that, still
+// no row. A project whose tags cannot be read is recorded as failed and taken
+// out of names.
+func (v *visit) tagged(ctx context.Context, projects map[int64]gitlab.Project, names map[int64][]string, rowless []postgres.Listed) ([]postgres.Listed, error) {
+	var tagged []postgres.Listed
+	for _, r := range rowless {
+		p := projects[r.ProjectID]
+		if _, ok := names[r.ProjectID]; !ok {
+			continue
+		}
+		ok, err := v.registry.Tagged(ctx, p.RepositoryPath(r.Name))
+		switch {
+		case err != nil:
+			if err := v.explain(ctx, p, err); err != nil {
+				return nil, err
+			}
+			delete(names, r.ProjectID)
+		case ok:
+			tagged = append(tagged, r)
+		}
+	}
+	return v.db.WithoutRow(ctx, tagged)
+}
+
+// completed is the result of a listing that was read to its end.
+func (v *visit) completed(l *listing, missing []string) gitlab.Result {
+	r := v.result(l.project)
+	r.Status, r.Evidence = gitlab.Completed, l.evidence
+	slices.Sort(missing)
+	r.Missing = slices.Compact(missing)
+	return r
+}
+
+// put stashes the results. It must survive cancellation: a scan that has to
+// leave takes its results along. A full stash makes it wait.
+func (v *visit) put(ctx context.Context, results []gitlab.Result) error {
+	if len(results) == 0 {
+		return nil
+	}
+	for {
+		putting, cancel := context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
+		stashed, err := v.stash.Put(putting, results)
+		cancel()
+		if err == nil {
+			v.count(results)
+			v.callFlush(ctx, stashed, v.state.Settings)
+			return nil
+		}
+		if !errors.Is(err, stash.ErrFull) || ctx.Err() != nil {
+			v.unstashed.Store(v.gate.stopped())
+			return err
+		}
+		v.requestFlush(ctx)
+		pause(ctx, fullPause)
+	}
+}
+
+// count adds the results to the batch's tally and to the metrics.
+func (v *visit) count(results []gitlab.Result) {
+	for _, r := range results {
+		if r.Status == gitlab.Completed {
+			v.tally.Completed++
+		} else {
+			v.tally.Failed++
+		}
+		v.tally.Missing += len(r.Missing)
+		v.cfg.Metrics.result(r)
+		v.log.WithFields(logrus.Fields{
+			"project_id": r.Project.ID, "full_path": r.Project.FullPath, "status": string(r.Status),
+			"listed": r.Listed, "missing": len(r.Missing),
+		}).Debug("scan done")
+	}
+}

@@ -1,0 +1,158 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"regmend/shared/board"
+	"regmend/shared/postgres"
+	"regmend/shared/slots"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// lookEvery leaves a change of flag or cap, read from Postgres within one
+	// second, time to be in force within two.
+	lookEvery = 500 * time.Millisecond
+	// boardTimeout is how long the board may take before Redis counts as away.
+	boardTimeout = time.Second
+	// noticeFor is how long a notice stays up that is renewed at every look.
+	noticeFor = 5 * time.Second
+)
+
+// holdRedis is the kind of hold that cannot stand on the board.
+const holdRedis = "redis"
+
+// held is why everyone waits: something is broken.
+type held struct {
+	kind   string
+	reason string
+}
+
+func (h held) Error() string { return h.reason }
+
+// keeper keeps the gate: it looks at the settings, the run and the board,
+// opens or shuts, and wakes the mender.
+type keeper struct {
+	process string
+	log     logrus.FieldLogger
+	watch   *postgres.Watch
+	board   *board.Board
+	gate    *gate
+	pool    *slots.Pool
+	mender  *mender
+	before  notices // what the last look read
+}
+
+// run keeps the gate until ctx ends.
+func (k *keeper) run(ctx context.Context) error {
+	mending, ctx := errgroup.WithContext(ctx)
+	mending.SetLimit(1)
+	k.watch.First(ctx)
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		changed := k.watch.Changed()
+		reason := k.look(ctx)
+		if k.gate.set(reason) {
+			k.tell(reason)
+		}
+		mending.TryGo(func() error { k.mender.mend(ctx, reason); return nil })
+		select {
+		case <-changed:
+			k.pool.Wake()
+		case <-tick.C:
+		case <-ctx.Done():
+			return mending.Wait()
+		}
+	}
+}
+
+// tell logs that scanning goes on, or why it waits.
+func (k *keeper) tell(reason error) {
+	var broken held
+	switch {
+	case reason == nil:
+		k.log.Info("scanning goes on")
+	case errors.As(reason, &broken):
+		k.log.WithField("reason", reason.Error()).Warn("scanning is held")
+	default:
+		k.log.WithField("reason", reason.Error()).Info("scanning waits")
+	}
+}
+
+// look returns why nothing may be scanned now, nil if scanning may go on, and
+// leaves word of it for the others.
+func (k *keeper) look(ctx context.Context) error {
+	state, err := k.watch.Now()
+	if err != nil {
+		return held{board.HoldPostgres, fmt.Sprintf("Postgres: %v", err)}
+	}
+	switch {
+	case !state.Settings.ScanEnabled:
+		return errDisabled
+	case state.Settings.MaxConcurrency <= 0:
+		return errCapZero
+	}
+	ctx, cancel := context.WithTimeout(ctx, boardTimeout)
+	defer cancel()
+	now, err := k.read(ctx)
+	if err != nil {
+		return held{holdRedis, fmt.Sprintf("Redis: %v", err)}
+	}
+	reason := k.judge(state, now)
+	k.before = now
+	k.post(ctx, reason)
+	return reason
+}
+
+// notices is what stands on the board.
+type notices struct {
+	at      time.Time // when reading began
+	mark    board.RunMark
+	hold    board.Hold    // zero: none
+	witness board.Witness // zero: none
+}
+
+func (k *keeper) read(ctx context.Context) (notices, error) {
+	n := notices{at: time.Now()}
+	var err error
+	if n.mark, err = k.board.RunMark(ctx); err != nil {
+		return n, err
+	}
+	if n.hold, _, err = k.board.Holding(ctx); err != nil {
+		return n, err
+	}
+	n.witness, _, err = k.board.Witness(ctx)
+	return n, err
+}
+
+// judge returns the reason to hold, nil if there is none. Run and witness
+// every process judges for itself; of the notices of others only those about
+// the registry are taken.
+func (k *keeper) judge(state postgres.State, now notices) error {
+	remembered := postgres.Remembered{Run: k.before.mark.Run, Scan: k.before.mark.Scan, At: k.before.at}
+	if err := state.Agrees(remembered, k.mender.identity()); err != nil {
+		return held{board.HoldRun, err.Error()}
+	}
+	if now.hold.Kind == board.HoldRegistry {
+		return held{now.hold.Kind, now.hold.Reason}
+	}
+	return k.mender.ready(state, now.witness)
+}
+
+// post puts what this process found out by itself on the board, to be shown.
+func (k *keeper) post(ctx context.Context, reason error) {
+	var broken held
+	if !errors.As(reason, &broken) || broken.kind == board.HoldRegistry || broken.kind == holdRedis {
+		return
+	}
+	notice := board.Hold{Kind: broken.kind, Reason: broken.reason, Since: time.Now(), By: k.process}
+	if err := k.board.SetHold(ctx, notice, noticeFor); err != nil {
+		k.log.WithError(err).Warn("the reason for holding could not be noted in Redis")
+	}
+}

@@ -1,0 +1,76 @@
+package consumer
+
+import (
+	"strconv"
+	"time"
+
+	"regmend/shared/gitlab"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics counts what one consumer process does.
+type Metrics struct {
+	scans    prometheus.Histogram
+	results  *prometheus.CounterVec
+	missing  prometheus.Counter
+	answers  *prometheus.HistogramVec
+	flushes  prometheus.Histogram
+	flushed  prometheus.Histogram
+	holdings *prometheus.CounterVec
+}
+
+// NewMetrics makes metrics that count from zero.
+func NewMetrics() *Metrics {
+	return &Metrics{
+		scans: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "regmend_scan_duration_seconds", Help: "Time to list one project, second looks included.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 4, 10),
+		}),
+		results: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "regmend_results_total", Help: "Results stashed, by status.",
+		}, []string{"status"}),
+		missing: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "regmend_missing_found_total", Help: "Missing repositories in the results stashed.",
+		}),
+		answers: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "regmend_registry_request_duration_seconds", Help: "Time to the registry's answer, by HTTP status; status 0: none came.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
+		}, []string{"status"}),
+		flushes: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "regmend_flush_duration_seconds", Help: "Time to write stashed results to Postgres and acknowledge them.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
+		}),
+		flushed: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "regmend_flush_results", Help: "Results in one flush.",
+			Buckets: prometheus.ExponentialBuckets(1, 4, 8),
+		}),
+		holdings: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "regmend_holds_total", Help: "Times this process made scanning hold, by kind.",
+		}, []string{"kind"}),
+	}
+}
+
+// Collectors returns everything to be registered.
+func (m *Metrics) Collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.scans, m.results, m.missing, m.answers, m.flushes, m.flushed, m.holdings}
+}
+
+// Answer counts an answer of the registry; status 0 says that none came.
+func (m *Metrics) Answer(status int, took time.Duration) {
+	m.answers.WithLabelValues(strconv.Itoa(status)).Observe(took.Seconds())
+}
+
+func (m *Metrics) scan(took time.Duration) { m.scans.Observe(took.Seconds()) }
+
+func (m *Metrics) result(r gitlab.Result) {
+	m.results.WithLabelValues(string(r.Status)).Inc()
+	m.missing.Add(float64(len(r.Missing)))
+}
+
+func (m *Metrics) flush(results int, took time.Duration) {
+	m.flushes.Observe(took.Seconds())
+	m.flushed.Observe(float64(results))
+}
+
+func (m *Metrics) held(kind string) { m.holdings.WithLabelValues(string(kind)).Inc() }

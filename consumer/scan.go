@@ -1,0 +1,222 @@
+package consumer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"regmend/shared/board"
+	"regmend/shared/claims"
+	"regmend/shared/postgres"
+	"regmend/shared/slots"
+	"regmend/shared/tasks"
+
+	"github.com/hibiken/asynq"
+	"github.com/sirupsen/logrus"
+)
+
+// pauseAfterError is how long a batch waits before it tries Postgres or Redis
+// again.
+const pauseAfterError = time.Second
+
+// handleScan is asynq's handler of a scan task. It returns nil when the batch
+// is done or nobody's any more.
+func (c *Consumer) handleScan(ctx context.Context, t *asynq.Task) error {
+	b, err := c.newBatch(ctx, t)
+	if err != nil {
+		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
+	}
+	began := time.Now()
+	err = b.claimed(ctx)
+	if err != nil {
+		return err
+	}
+	b.tally.Took = time.Since(began)
+	b.tally.Done = len(b.scan.IDs) - b.tally.Completed - b.tally.Failed - b.tally.Gone
+	return b.report(t)
+}
+
+// batch is one task's projects in the hands of this process.
+type batch struct {
+	*Consumer
+
+	log   logrus.FieldLogger
+	work  claims.Work
+	scan  tasks.Scan
+	tally tasks.Scanned
+	// begun is how many times the batch was begun, this time included.
+	begun int
+}
+
+func (c *Consumer) newBatch(ctx context.Context, t *asynq.Task) (*batch, error) {
+	scan, err := tasks.DecodeScan(t.Payload())
+	if err != nil {
+		return nil, err
+	}
+	id, _ := asynq.GetTaskID(ctx)
+	name, err := tasks.ParseBatch(id)
+	if err != nil {
+		return nil, err
+	}
+	queue, _ := asynq.GetQueueName(ctx)
+	return &batch{
+		Consumer: c,
+		log:      c.log.WithField("task_id", id),
+		work:     claims.Work{Name: name.Name, Generation: name.Generation, Queue: queue, Payload: t.Payload()},
+		scan:     scan,
+	}, nil
+}
+
+// report leaves the tally as the task's result for the web pages.
+func (b *batch) report(t *asynq.Task) error {
+	result, err := json.Marshal(b.tally)
+	if err != nil {
+		return err
+	}
+	if _, err := t.ResultWriter().Write(result); err != nil {
+		b.log.WithError(err).Warn("the task's result could not be kept; the scan itself is done")
+	}
+	return nil
+}
+
+// claimed works on the batch under a claim, so that somebody else goes on if
+// this process dies.
+func (b *batch) claimed(ctx context.Context) error {
+	outcome, begun, err := b.claims.Claim(ctx, b.work)
+	if err != nil {
+		return err
+	}
+	switch outcome {
+	case claims.Elsewhere:
+		b.tally.Note = "another process works on it"
+		return nil
+	case claims.Superseded:
+		b.tally.Note = "it was put into the queue again meanwhile"
+		return nil
+	}
+	b.begun = begun
+	defer b.unclaim(ctx)
+	ctx, done := b.claims.Guard(ctx, b.work)
+	defer done()
+	return b.untilDone(ctx)
+}
+
+func (b *batch) unclaim(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), boardTimeout)
+	defer cancel()
+	if err := b.claims.Release(ctx, b.work); err != nil {
+		b.log.WithError(err).Info("the claim is left to be released later")
+	}
+}
+
+// untilDone tries the batch until every project is done. It waits here, in the
+// handler, for as long as scanning is held: waiting is no failure.
+func (b *batch) untilDone(ctx context.Context) error {
+	for {
+		if err := b.gate.wait(ctx); err != nil {
+			return err
+		}
+		state, err := b.watch.Now()
+		if err == nil && state.Run.ID != b.scan.Run {
+			b.tally.Note = fmt.Sprintf("of run %d, discarded: this is run %d", b.scan.Run, state.Run.ID)
+			return nil
+		}
+		if err == nil {
+			err = b.try(ctx, state)
+		}
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, errStopped):
+			return err
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case !gaveWay(err):
+			b.log.WithError(err).Warn("the batch goes on in a moment")
+			b.holdDatabase(ctx, err)
+			pause(ctx, pauseAfterError)
+		}
+	}
+}
+
+// gaveWay tells whether the scan left because it was told to, by the gate or
+// by losing its slot.
+func gaveWay(err error) bool {
+	var s shut
+	return errors.As(err, &s) || errors.Is(err, slots.ErrLost) || errors.Is(err, slots.ErrSurplus)
+}
+
+// holdDatabase says on the board that Postgres is why scans do not go on.
+func (b *batch) holdDatabase(ctx context.Context, err error) {
+	notice := board.Hold{Kind: board.HoldPostgres, Reason: err.Error(), Since: time.Now(), By: b.cfg.Process}
+	if err := b.board.SetHold(ctx, notice, noticeFor); err != nil {
+		b.log.WithError(err).Debug("the reason for holding could not be noted in Redis")
+	}
+}
+
+// try makes one attempt at what is left of the batch, under a slot.
+func (b *batch) try(ctx context.Context, state postgres.State) error {
+	ctx, leave := b.gate.enter(ctx)
+	defer leave()
+	ctx, release, err := b.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	loaded, err := b.load(ctx, state)
+	if err != nil || len(loaded.Projects) == 0 {
+		return err
+	}
+	v, err := b.newVisit(ctx, state, loaded)
+	if err != nil {
+		return b.registryFailed(ctx, err)
+	}
+	return v.all(ctx)
+}
+
+// load returns the projects of the batch that are not done yet.
+func (b *batch) load(ctx context.Context, state postgres.State) (postgres.Loaded, error) {
+	after := max(b.scan.After, state.Run.Scan)
+	stashed, err := b.stash.Done(ctx, b.scan.IDs, after)
+	if err != nil {
+		return postgres.Loaded{}, err
+	}
+	left := make([]int64, 0, len(b.scan.IDs))
+	for _, id := range b.scan.IDs {
+		if !stashed[id] {
+			left = append(left, id)
+		}
+	}
+	if len(left) == 0 {
+		return postgres.Loaded{}, nil
+	}
+	loaded, err := b.db.Load(ctx, state.Run, left, after)
+	if err != nil {
+		return loaded, err
+	}
+	b.tally.Gone = loaded.Gone
+	return loaded, b.raise(ctx, state.Run.ID, loaded.Scan)
+}
+
+// raise notes the scan number in Redis, where it outlives a restored database,
+// and refuses to go on if it shows that the database was restored.
+func (b *batch) raise(ctx context.Context, run, scan int64) error {
+	mark, err := b.board.Raise(ctx, board.RunMark{Run: run, Scan: scan})
+	if err != nil {
+		return err
+	}
+	if mark.Run != run {
+		return fmt.Errorf("redis knows run %d, the batch is of run %d", mark.Run, run)
+	}
+	return nil
+}
+
+// pause waits for d or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}

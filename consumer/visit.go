@@ -1,0 +1,254 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"regmend/shared/gitlab"
+	"regmend/shared/postgres"
+	"regmend/shared/registry"
+
+	"github.com/sirupsen/logrus"
+)
+
+const (
+	// sieve is how many names of one project are held before those that have a
+	// row are sifted out, and judgeNames how many names of all projects before
+	// they are judged.
+	sieve, judgeNames = 5_000, 10_000
+	// judgeEvery bounds the work that a kill can destroy.
+	judgeEvery = time.Second
+	// salvageTimeout is how long an abandoned attempt may take to keep what it
+	// did.
+	salvageTimeout = 3 * time.Second
+	// deathsAllowed is how many processes may die scanning a project before it
+	// is recorded as failed.
+	deathsAllowed = 3
+)
+
+// visit is one attempt at the projects of a batch, under one slot and one scan
+// number: each project is listed, and then what was listed is judged together.
+type visit struct {
+	*batch
+
+	state    postgres.State
+	scan     int64
+	projects []gitlab.Project
+	survey   *registry.Survey
+	listings []*listing // not judged yet
+	failures []gitlab.Result
+	names    int // in listings
+	since    time.Time
+}
+
+// listing is what the registry listed of one project.
+type listing struct {
+	project  gitlab.Project
+	names    []string // maybe missing, maybe twice
+	sifted   int      // so many of names had no row when they were listed
+	evidence gitlab.Evidence
+}
+
+func (b *batch) newVisit(ctx context.Context, state postgres.State, loaded postgres.Loaded) (*visit, error) {
+	routed := make([]gitlab.Project, 0, len(loaded.Projects))
+	for _, p := range loaded.Projects {
+		if p.FullPath != "" {
+			routed = append(routed, p)
+		}
+	}
+	survey, err := b.registry.Survey(ctx, routed)
+	if err != nil {
+		return nil, err
+	}
+	return &visit{batch: b, state: state, scan: loaded.Scan, projects: loaded.Projects, survey: survey}, nil
+}
+
+// all scans the projects. What was done is stashed on every way out.
+func (v *visit) all(ctx context.Context) error {
+	done := false
+	defer func() {
+		if !done {
+			v.salvage(ctx)
+		}
+	}()
+	for _, p := range v.projects {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := v.project(ctx, p); err != nil {
+			return err
+		}
+		if v.names >= judgeNames || len(v.listings) > 0 && time.Since(v.since) >= judgeEvery {
+			if err := v.judge(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	err := v.judge(ctx)
+	done = err == nil
+	return err
+}
+
+// salvage stashes what can be judged without the registry, for the attempt was
+// abandoned. Listings that are all empty prove nothing alone and are dropped.
+func (v *visit) salvage(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), salvageTimeout)
+	defer cancel()
+	if v.empty() || !v.survey.NonEmpty() {
+		v.listings = nil
+	}
+	if err := v.judgeListings(ctx); err != nil {
+		v.log.WithError(err).Warn("listings of an abandoned scan are dropped; their projects are scanned again")
+	}
+}
+
+// project scans one project. It returns an error only if the whole visit has
+// to end.
+func (v *visit) project(ctx context.Context, p gitlab.Project) error {
+	if p.FullPath == "" {
+		v.fail(p, "the project has no route, so its path in the registry is not known")
+		return nil
+	}
+	if v.begun > 1 {
+		deadly, unmark, err := v.mark(ctx, p)
+		if err != nil {
+			return err
+		}
+		defer unmark()
+		if deadly {
+			return nil
+		}
+	}
+	began := time.Now()
+	l, err := v.list(ctx, p)
+	v.cfg.Metrics.scan(time.Since(began))
+	if err != nil {
+		return v.explain(ctx, p, err)
+	}
+	if len(v.listings) == 0 {
+		v.since = began
+	}
+	v.listings = append(v.listings, l)
+	return nil
+}
+
+// mark notes that the project is being scanned, so that one that kills its
+// process is found out: a batch is marked from its second run on. deadly tells
+// that this project was, and is recorded as failed.
+func (v *visit) mark(ctx context.Context, p gitlab.Project) (deadly bool, unmark func(), err error) {
+	deaths, err := v.claims.Mark(ctx, p.ID)
+	if err != nil {
+		return false, nil, fmt.Errorf("mark project %d: %w", p.ID, err)
+	}
+	if deaths >= deathsAllowed {
+		v.fail(p, fmt.Sprintf("%d processes died while they scanned this project", deaths))
+		deadly = true
+	}
+	return deadly, func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), boardTimeout)
+		defer cancel()
+		if err := v.claims.Unmark(ctx, p.ID); err != nil {
+			v.log.WithError(err).WithField("project_id", p.ID).Warn("a mark is left on the project")
+		}
+	}, nil
+}
+
+// errPanic is a panic while a project was listed.
+var errPanic = errors.New("panic")
+
+// databaseError tells an error of Postgres in mid-listing from the registry's.
+type databaseError struct{ error }
+
+func (e databaseError) Unwrap() error { return e.error }
+
+// list reads the project's listing to its end.
+func (v *visit) list(ctx context.Context, p gitlab.Project) (l *listing, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			v.log.WithFields(logrus.Fields{"project_id": p.ID, "full_path": p.FullPath}).
+				Errorf("panic while listing: %v\n%s", r, debug.Stack())
+			err = fmt.Errorf("%w while listing: %v", errPanic, r)
+		}
+	}()
+	l = &listing{project: p}
+	l.evidence, err = v.survey.List(ctx, p, func(names []string) error {
+		l.names = append(l.names, names...)
+		v.names += len(names)
+		return v.sift(ctx, l)
+	})
+	return l, err
+}
+
+// sift drops the names that have a row once there are many, so that a large
+// project takes little memory. Those without one are judged again at the end.
+func (v *visit) sift(ctx context.Context, l *listing) error {
+	if len(l.names)-l.sifted < sieve {
+		return nil
+	}
+	missing, err := v.db.WithoutRow(ctx, listed(l.project, l.names[l.sifted:]))
+	if err != nil {
+		return databaseError{err}
+	}
+	v.names -= len(l.names) - l.sifted - len(missing)
+	l.names = l.names[:l.sifted]
+	for _, m := range missing {
+		l.names = append(l.names, m.Name)
+	}
+	l.sifted = len(l.names)
+	return nil
+}
+
+// listed names the project's repositories for a question to Postgres.
+func listed(p gitlab.Project, names []string) []postgres.Listed {
+	all := make([]postgres.Listed, len(names))
+	for i, name := range names {
+		all[i] = postgres.Listed{ProjectID: p.ID, Name: name}
+	}
+	return all
+}
+
+// explain decides what the error of a project's listing means: it returns nil
+// after it recorded the project as failed, or the reason the visit ends.
+func (v *visit) explain(ctx context.Context, p gitlab.Project, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var ours databaseError
+	if errors.As(err, &ours) {
+		return err
+	}
+	log := v.log.WithFields(logrus.Fields{"project_id": p.ID, "full_path": p.FullPath}).WithError(err)
+	switch blame(err) {
+	case theRegistry:
+		log.Warn("the registry fails; the scan waits for it")
+		return v.mender.hold(ctx, err)
+	case unclear:
+		if err := v.prove(ctx, v.state); err != nil {
+			return err
+		}
+	}
+	log.Warn("the project cannot be listed; it is tried again later")
+	v.fail(p, err.Error())
+	return nil
+}
+
+// fail records the project as failed.
+func (v *visit) fail(p gitlab.Project, reason string) {
+	r := v.result(p)
+	r.Status, r.Error = gitlab.Failed, reason
+	v.failures = append(v.failures, r)
+}
+
+// result is a result of p in this attempt, still without its outcome.
+func (v *visit) result(p gitlab.Project) gitlab.Result {
+	return gitlab.Result{Run: v.state.Run.ID, Scan: v.scan, Project: p}
+}
+
+// empty tells whether no listing holds anything.
+func (v *visit) empty() bool {
+	return !slices.ContainsFunc(v.listings, func(l *listing) bool { return l.evidence.Listed > 0 })
+}

@@ -1,0 +1,190 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"regmend/shared/board"
+	"regmend/shared/postgres"
+	"regmend/shared/tasks"
+
+	"github.com/sirupsen/logrus"
+)
+
+const (
+	// window is how many projects one statement of the walk looks at.
+	window = 10_000
+	// fillTimeout ends a tick that got stuck; the walk goes on where it was.
+	fillTimeout = 5 * time.Minute
+)
+
+var errDisabled = errors.New("scanning is disabled")
+
+// fill enqueues what is missing to a few minutes of work: on a tick always,
+// else only if the queue is half empty.
+func (p *Producer) fill(ctx context.Context, tick bool) error {
+	ctx, cancel := context.WithTimeout(ctx, fillTimeout)
+	defer cancel()
+	state, err := p.watch.Now()
+	if err != nil {
+		return fmt.Errorf("postgres: %w", err)
+	}
+	if !state.Settings.ScanEnabled {
+		return errDisabled
+	}
+	if state.Run.ID == 0 {
+		return p.firstRun(ctx)
+	}
+	if err := p.checkRun(ctx, state); err != nil {
+		return err
+	}
+	queued, err := p.queued()
+	if err != nil {
+		return err
+	}
+	scanned, err := p.board.Scanned(ctx)
+	if err != nil {
+		return err
+	}
+	p.rate.observe(scanned, time.Now())
+	target := depth(p.rate.perMinute(), state.Settings)
+	p.cfg.Metrics.depth(target)
+	if waiting := queued.waiting; waiting >= target || !tick && waiting > target/2 {
+		return nil
+	}
+	return p.walk(ctx, state, target-queued.waiting, queued)
+}
+
+// firstRun begins the first run of all.
+func (p *Producer) firstRun(ctx context.Context) error {
+	registry, err := p.registry(ctx)
+	if err != nil {
+		return fmt.Errorf("the first run cannot begin: %w", err)
+	}
+	mark, err := p.board.RunMark(ctx)
+	if err != nil {
+		return err
+	}
+	run, err := p.db.NewRun(ctx, "first run", registry, mark.Scan)
+	if err != nil {
+		return err
+	}
+	p.log.WithFields(logrus.Fields{"run": run.ID, "registry": run.Registry}).Info("a run begins")
+	return p.board.Begin(ctx, board.RunMark{Run: run.ID, Scan: run.Scan})
+}
+
+// checkRun returns why nothing may be enqueued for the current run. The mark
+// compared is that of the look before, for it has to be older than the state.
+func (p *Producer) checkRun(ctx context.Context, state postgres.State) error {
+	before := p.remembered
+	at := time.Now()
+	mark, err := p.board.RunMark(ctx)
+	if err != nil {
+		return err
+	}
+	p.remembered = postgres.Remembered{Run: mark.Run, Scan: mark.Scan, At: at}
+	return state.Agrees(before, "")
+}
+
+// load is what the queues hold, in tasks.
+type load struct {
+	waiting int // to be scanned, not begun
+	total   int // waiting and begun, ad-hoc ones and flushes included
+}
+
+// queued counts the queues' tasks. Archived ones are nobody's any more: their
+// projects come up again in the next lap.
+func (p *Producer) queued() (load, error) {
+	var l load
+	for _, queue := range []string{tasks.QueueScan, tasks.QueueAdhoc, tasks.QueueFlush} {
+		info, err := tasks.Info(p.inspector, queue)
+		if err != nil {
+			return l, err
+		}
+		if queue == tasks.QueueScan {
+			l.waiting = info.Pending + info.Scheduled + info.Retry
+		}
+		l.total += info.Pending + info.Active + info.Scheduled + info.Retry
+	}
+	return l, nil
+}
+
+// walk walks on through projects until so many batches are enqueued or the end
+// of the table is reached.
+func (p *Producer) walk(ctx context.Context, state postgres.State, batches int, queued load) error {
+	at, err := p.lap(ctx, state, queued)
+	if err != nil || at.Ended {
+		return err
+	}
+	for batches > 0 && !at.Ended {
+		found, err := p.db.Walk(ctx, state.Run, state.Settings.Scope, at.Cursor, window, batches*state.Settings.BatchSize)
+		if err != nil {
+			return err
+		}
+		n, next, err := p.enqueue(ctx, state, at, found)
+		if err != nil {
+			return err
+		}
+		moved, err := p.board.AdvanceWalk(ctx, at, next)
+		if err != nil || !moved {
+			return err // another producer walks, or Redis lost the walk
+		}
+		batches -= n
+		at = next
+	}
+	return nil
+}
+
+// lap returns where the walk stands, and begins a new lap where there is none,
+// or where the last one ended, is old enough and nothing of it is left.
+func (p *Producer) lap(ctx context.Context, state postgres.State, queued load) (board.Walk, error) {
+	at, ok, err := p.board.Walk(ctx)
+	if err != nil {
+		return at, err
+	}
+	scope := fmt.Sprint(state.Settings.Scope)
+	begins := !ok || at.Run != state.Run.ID || at.Scope != scope
+	if !begins && at.Ended && queued.total == 0 && time.Since(at.Started) >= state.Settings.LapInterval {
+		stashed, err := p.stash.State(ctx)
+		if err != nil {
+			return at, err
+		}
+		begins = stashed.Entries == 0
+	}
+	if !begins {
+		return at, nil
+	}
+	now := time.Now()
+	next := board.Walk{Run: state.Run.ID, Lap: now.UnixMilli(), Scope: scope, Started: now}
+	moved, err := p.board.AdvanceWalk(ctx, at, next)
+	if err != nil || !moved {
+		return board.Walk{Ended: true}, err
+	}
+	p.log.WithFields(logrus.Fields{"run": next.Run, "lap": next.Lap}).Info("a lap begins")
+	return next, nil
+}
+
+// enqueue enqueues what was found as batches, and returns how many there were
+// and where the walk stands after them.
+func (p *Producer) enqueue(ctx context.Context, state postgres.State, at board.Walk, found postgres.Walked) (int, board.Walk, error) {
+	n, client := 0, tasks.NewClient(p.rdb)
+	for ids := range slices.Chunk(found.IDs, state.Settings.BatchSize) {
+		// The ID follows from where the walk stood, so that whoever does this
+		// step again enqueues nothing twice.
+		batch := tasks.Batch{Name: fmt.Sprintf("run%d-lap%d-%d", at.Run, at.Lap, ids[0])}
+		if err := tasks.Enqueue(ctx, client, tasks.QueueScan, batch, tasks.Scan{Run: at.Run, IDs: ids}); err != nil {
+			return n, at, err
+		}
+		n++
+	}
+	next := at
+	next.Cursor, next.Ended = found.Next, found.End
+	if n > 0 {
+		p.cfg.Metrics.enqueued(n, len(found.IDs))
+		p.log.WithFields(logrus.Fields{"batches": n, "projects": len(found.IDs), "cursor": next.Cursor}).Info("projects enqueued")
+	}
+	return n, next, nil
+}

@@ -1,0 +1,87 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+)
+
+// NewClient makes a client for a handful of enqueueings. A client remembers
+// which queues it has made known, so one that lives through a loss of Redis
+// fills queues that no Inspector sees.
+func NewClient(rdb redis.UniversalClient) *asynq.Client { return asynq.NewClientFromRedisClient(rdb) }
+
+// Info tells what a queue holds; a queue to which nothing was ever enqueued
+// holds nothing.
+func Info(inspector *asynq.Inspector, queue string) (*asynq.QueueInfo, error) {
+	known, err := inspector.Queues()
+	if err != nil {
+		return nil, fmt.Errorf("list the queues: %w", err)
+	}
+	if !slices.Contains(known, queue) {
+		return &asynq.QueueInfo{Queue: queue}, nil
+	}
+	info, err := inspector.GetQueueInfo(queue)
+	if err != nil {
+		return nil, fmt.Errorf("look at queue %s: %w", queue, err)
+	}
+	return info, nil
+}
+
+// mostActive bounds how many active tasks of a queue are looked at: there are
+// as many as consumers have workers.
+const mostActive = 10_000
+
+// Enqueue enqueues a scan. That it is enqueued already, in whatever state, is
+// success: a batch's ID stands for one enqueueing, and a reply can get lost.
+func Enqueue(ctx context.Context, client *asynq.Client, queue string, b Batch, s Scan) error {
+	task, err := NewScan(queue, b, s)
+	if err != nil {
+		return err
+	}
+	_, err = client.EnqueueContext(ctx, task)
+	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+		return fmt.Errorf("enqueue batch %s: %w", b, err)
+	}
+	return nil
+}
+
+// Requeue puts the batch of that payload back into its queue.
+func Requeue(ctx context.Context, client *asynq.Client, queue string, b Batch, payload []byte) error {
+	s, err := DecodeScan(payload)
+	if err != nil {
+		return err
+	}
+	return Enqueue(ctx, client, queue, b, s)
+}
+
+// Running is a scan that the queue believes to be running.
+type Running struct {
+	Batch   Batch
+	Queue   string
+	Payload []byte
+}
+
+// Active lists the scans that the queues believe to be running.
+func Active(inspector *asynq.Inspector) ([]Running, error) {
+	var running []Running
+	for _, queue := range []string{QueueScan, QueueAdhoc} {
+		active, err := inspector.ListActiveTasks(queue, asynq.PageSize(mostActive))
+		if errors.Is(err, asynq.ErrQueueNotFound) {
+			continue // nothing was ever enqueued
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list the active tasks of queue %s: %w", queue, err)
+		}
+		for _, task := range active {
+			if b, err := ParseBatch(task.ID); err == nil {
+				running = append(running, Running{Batch: b, Queue: queue, Payload: task.Payload})
+			}
+		}
+	}
+	return running, nil
+}
