@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -69,7 +70,20 @@ func (cfg Config) validate() (*url.URL, error) {
 	if cfg.RequestTimeout < 0 || cfg.ProjectTimeout < 0 || cfg.MaxBody < 0 {
 		fault("registry timeouts and limits must not be negative")
 	}
+	if base != nil {
+		faults = append(faults, checkProxy(base))
+	}
 	return base, errors.Join(faults...)
+}
+
+// checkProxy sees to it that the proxy variables can be used. They are read
+// once; an address that cannot be parsed would come up, with its password, in
+// the error of each request.
+func checkProxy(base *url.URL) error {
+	if _, err := http.ProxyFromEnvironment(&http.Request{URL: base}); err != nil {
+		return errors.New("the proxy set in the environment (HTTP_PROXY, HTTPS_PROXY) is not a valid URL")
+	}
+	return nil
 }
 
 func parseBase(what, raw string) (*url.URL, error) {

@@ -19,14 +19,14 @@ func nextLink(headers []string) (string, error) {
 			return "", err
 		}
 		for _, l := range links {
-			if !l.next || l.target == next {
-				continue
-			}
-			if next != "" {
-				return "", errors.New("two different next pages")
-			}
-			if next = l.target; next == "" {
+			switch {
+			case !l.next:
+			case l.target == "":
 				return "", errors.New("a next page without address")
+			case next != "" && l.target != next:
+				return "", errors.New("two different next pages")
+			default:
+				next = l.target
 			}
 		}
 	}

@@ -9,6 +9,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"sync"
@@ -87,20 +88,20 @@ type Client struct {
 // CA files. It sends no request.
 func New(cfg Config) (*Client, error) {
 	base, err := cfg.validate()
-	if err != nil {
-		return nil, err
-	}
 	cfg = cfg.withDefaults()
 	c := &Client{cfg: cfg, base: base}
 	c.catalogPageSize.Store(maxPageSize)
+	faults := []error{err}
 	if cfg.TokenKeyFile != "" {
-		if c.signer, err = newSigner(cfg.TokenKeyFile, cfg.TokenIssuer, cfg.TokenService); err != nil {
-			return nil, err
-		}
+		c.signer, err = newSigner(cfg.TokenKeyFile, cfg.TokenIssuer, cfg.TokenService)
+		faults = append(faults, err)
 	}
-	if c.bare, err = c.newBare(); err != nil {
+	wire, err := newWire(cfg.CAFile)
+	faults = append(faults, err)
+	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
+	c.bare = &observer{next: wire, observe: cfg.Observe}
 	c.http = &http.Client{
 		Transport: c.withCredentials(c.bare),
 		// A redirect is an answer nobody expects here: followed, it would

@@ -3,27 +3,12 @@ package registry
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"time"
 )
-
-// newBare is the network, with the observer before it.
-func (c *Client) newBare() (http.RoundTripper, error) {
-	wire, err := newWire(c.cfg.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	// The proxy variables are read once; an address that cannot be parsed
-	// would otherwise come up, with its password, in each request's error.
-	if _, err := http.ProxyFromEnvironment(&http.Request{URL: c.base}); err != nil {
-		return nil, errors.New("the proxy set in the environment (HTTP_PROXY, HTTPS_PROXY) is not a valid URL")
-	}
-	return &observer{next: wire, observe: c.cfg.Observe}, nil
-}
 
 func (c *Client) withCredentials(next http.RoundTripper) http.RoundTripper {
 	if c.signer != nil {

@@ -282,3 +282,9 @@ func send(w http.ResponseWriter, right *httptest.ResponseRecorder, body []byte) 
 	w.WriteHeader(right.Code)
 	_, _ = w.Write(body) // the client has gone
 }
+
+// Serve answers a request in the place of another Registry, as its Hook.
+func (r *Registry) Serve(w http.ResponseWriter, req *http.Request, _ int) bool {
+	r.ServeHTTP(w, req)
+	return true
+}

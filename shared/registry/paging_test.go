@@ -1,0 +1,136 @@
+package registry_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"regmend/shared/gitlab"
+	"regmend/shared/registry"
+	"regmend/shared/registry/registrytest"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestNextLink(t *testing.T) {
+	long := "/x?last=" + strings.Repeat("a", 600)
+	tests := []struct {
+		name    string
+		headers []string
+		want    string
+		wrong   bool
+	}{
+		{"none", nil, "", false},
+		{"empty", []string{""}, "", false},
+		{"GitLab's", []string{`</gitlab/v1/x?last=group%2Fproj&n=1>; rel="next"`}, "/gitlab/v1/x?last=group%2Fproj&n=1", false},
+		{"more than 500 characters", []string{"<" + long + `>; rel="next"`}, long, false},
+		{"commas and quotes in the address", []string{`</x?last=a,b;"c">; rel="next"`}, `/x?last=a,b;"c"`, false},
+		{"commas and brackets in a parameter", []string{`</y>; title="a, <b>; rel=\"next\""; rel=prev, </x>; rel=next`}, "/x", false},
+		{"several relations", []string{`</x>; rel="last NEXT"`}, "/x", false},
+		{"without quotes", []string{`</x>;rel=next`}, "/x", false},
+		{"spaces", []string{` < /x>`}, "", false},
+		{"several headers", []string{`</y>; rel="prev"`, `</x>; rel="next"`}, "/x", false},
+		{"the same twice", []string{`</x>; rel="next"`, `</x>; rel="next"`}, "/x", false},
+		{"the first rel counts", []string{`</x>; rel="prev"; rel="next"`}, "", false},
+		{"a word that contains next", []string{`</x>; rel="nextish"`}, "", false},
+		{"empty elements and parameters", []string{`, </x>; ; rel=next ,, `}, "/x", false},
+		{"two nexts", []string{`</x>; rel=next, </y>; rel=next`}, "", true},
+		{"no address", []string{`<>; rel=next`}, "", true},
+		{"not closed", []string{`</x; rel=next`}, "", true},
+		{"quote not closed", []string{`</x>; rel="next`}, "", true},
+		{"no bracket", []string{`/x; rel=next`}, "", true},
+		{"no comma between", []string{`</x> rel=next`}, "", true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := registry.NextLink(test.headers)
+			if got != test.want || (err != nil) != test.wrong {
+				t.Errorf("NextLink(%q) = %q, %v, want %q", test.headers, got, err, test.want)
+			}
+		})
+	}
+}
+
+func TestListingIsReadToItsEnd(t *testing.T) {
+	tests := []struct{ repositories, size, pages int }{
+		{0, 10, 1}, {1, 10, 1}, {9, 10, 1},
+		{10, 10, 2}, // the page is full, so there is a Link, to an empty page
+		{11, 10, 2}, {20, 10, 3}, {2500, 1000, 3}, {5, 1, 6},
+	}
+	for _, test := range tests {
+		t.Run(fmt.Sprintf("%d by %d", test.repositories, test.size), func(t *testing.T) {
+			server := registrytest.NewServer(t, registrytest.Options{Prefix: "/some/prefix"})
+			want := pushMany(server.Registry, "g/p", test.repositories)
+			server.Push("g/p-x/foreign", "v1")
+			server.Push("g/p2", "v1")
+			client := newClient(t, server.URL+"/", pageSize(test.size))
+			got, evidence, err := list(t, client, "G/P")
+			if err != nil || !slices.Equal(got, want) {
+				t.Fatalf("listing = %d names, %v, want %d", len(got), err, len(want))
+			}
+			wantEvidence := gitlab.Evidence{Method: "gitlab", Pages: test.pages, Listed: test.repositories}
+			if diff := cmp.Diff(wantEvidence, evidence); diff != "" {
+				t.Errorf("evidence (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestOfALinkOnlyPathAndQueryAreUsed(t *testing.T) {
+	foreign := registrytest.NewServer(t, registrytest.Options{})
+	server := registrytest.NewServer(t, registrytest.Options{})
+	want := pushMany(server.Registry, "g/p", 5)
+	for name, origin := range map[string]string{
+		"another host":         foreign.URL,
+		"another scheme":       strings.Replace(server.URL, "http:", "https:", 1),
+		"a prefix of the host": server.URL + "/behind/a/proxy",
+	} {
+		t.Run(name, func(t *testing.T) {
+			remove := server.Fail(registrytest.Where{Kind: registrytest.List}, registrytest.ForeignLink(origin))
+			defer remove()
+			got, _, err := list(t, newClient(t, server.URL, pageSize(2)), "g/p")
+			if err != nil || !slices.Equal(got, want) {
+				t.Errorf("listing = %v, %v, want %v", got, err, want)
+			}
+		})
+	}
+	if got := foreign.Count(); got != 0 {
+		t.Errorf("the foreign host was sent %d requests", got)
+	}
+}
+
+func TestPageSizeIsBroughtIntoRange(t *testing.T) {
+	server := registrytest.NewServer(t, registrytest.Options{})
+	server.Push("g/p", "v1")
+	for _, size := range []int{-1, 0, 1, 1000, 5000} {
+		if got, _, err := list(t, newClient(t, server.URL, pageSize(size)), "g/p"); err != nil || len(got) != 1 {
+			t.Errorf("page size %d: listing = %v, %v", size, got, err)
+		}
+	}
+}
+
+func TestPageErrorIsReturnedAsItIs(t *testing.T) {
+	server := registrytest.NewServer(t, registrytest.Options{})
+	pushMany(server.Registry, "g/p", 5)
+	client := newClient(t, server.URL, pageSize(2))
+	s := survey(t, client, "g/p")
+	server.Forget()
+	enough := errors.New("enough")
+	_, err := s.List(t.Context(), project("g/p"), func([]string) error { return enough })
+	if !errors.Is(err, enough) || server.Count() != 1 {
+		t.Errorf("error = %v after %d requests, want %v after 1", err, server.Count(), enough)
+	}
+}
+
+func TestProjectOutsideTheSurvey(t *testing.T) {
+	server := registrytest.NewServer(t, registrytest.Options{})
+	client := newClient(t, server.URL)
+	if _, _, err := listIn(t, survey(t, client, "g/p"), "g/q"); err == nil {
+		t.Error("a project that is not the survey's was listed")
+	}
+	if _, err := client.Survey(t.Context(), []gitlab.Project{{ID: 3}}); err == nil {
+		t.Error("a project without path was taken")
+	}
+}
