@@ -3,6 +3,7 @@ package registry_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -83,4 +84,13 @@ func pushMany(r *registrytest.Registry, path string, n int) (names []string) {
 		names = append(names, name)
 	}
 	return names
+}
+
+// hang is a hook that says when a request arrived and then hangs.
+func hang(arrived chan<- struct{}) registrytest.Hook {
+	return func(_ http.ResponseWriter, req *http.Request, _ int) bool {
+		arrived <- struct{}{}
+		<-req.Context().Done()
+		return true
+	}
 }

@@ -1,0 +1,67 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"regmend/shared/registry"
+	"regmend/shared/registry/registrytest"
+)
+
+func TestP3_ARequestThatHangsEndsAtItsDeadline(t *testing.T) {
+	for name, fault := range map[string]registrytest.Fault{
+		"before the answer": registrytest.Hang(), "in the body": registrytest.Trickle(20 * time.Millisecond),
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := registrytest.NewServer(t, registrytest.Options{})
+			pushMany(server.Registry, "g/p", 20)
+			client := newClient(t, server.URL, func(cfg *registry.Config) { cfg.RequestTimeout = 100 * time.Millisecond })
+			s := survey(t, client, "g/p")
+			server.Fail(registrytest.Where{Kind: registrytest.List}, fault)
+			_, _, err := listIn(t, s, "g/p")
+			answer := failure(t, err)
+			if answer.Outage() || errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("error = %v, want one that is neither an outage nor the caller's deadline", err)
+			}
+		})
+	}
+}
+
+func TestP3_AProjectHasADeadline(t *testing.T) {
+	server := registrytest.NewServer(t, registrytest.Options{})
+	pushMany(server.Registry, "g/p", 2000)
+	client := newClient(t, server.URL, pageSize(1), func(cfg *registry.Config) { cfg.ProjectTimeout = 50 * time.Millisecond })
+	s := survey(t, client, "g/p")
+	server.SetLatency(2 * time.Millisecond)
+	_, _, err := listIn(t, s, "g/p")
+	if answer := failure(t, err); answer.Outage() {
+		t.Errorf("error = %v, want the project's", err)
+	}
+}
+
+func TestTheCallersEndIsTheCallersError(t *testing.T) {
+	why := errors.New("the slot is lost")
+	server := registrytest.NewServer(t, registrytest.Options{})
+	client := newClient(t, server.URL)
+	s := survey(t, client, "g/p", "g/p9")
+	arrived := make(chan struct{})
+	server.Hook(hang(arrived))
+	for _, path := range []string{"g/p", "g/p9"} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go func() {
+			<-arrived
+			cancel(why)
+		}()
+		_, err := s.List(ctx, project(path), func([]string) error { return nil })
+		answer := (*registry.Error)(nil)
+		if !errors.Is(err, why) || !errors.Is(err, context.Canceled) || errors.As(err, &answer) {
+			t.Errorf("error = %v (%T), want the caller's", err, err)
+		}
+	}
+	server.Hook(nil)
+	if _, _, err := listIn(t, s, "g/p9"); err != nil {
+		t.Errorf("after the caller's end: %v", err)
+	}
+}
