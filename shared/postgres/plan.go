@@ -24,6 +24,8 @@ const (
 	removeKeyLocks = "-- Locks: ACCESS EXCLUSIVE on projects, for a moment. It is given up after 100 ms of\n" +
 		"-- waiting and tried again."
 
+	noteVersion = "\nINSERT INTO regmend.schema_migrations (version_id, is_applied) VALUES (%d, true);\n"
+
 	nothingToDo = "-- The schema is up to date: nothing would run.\n"
 )
 
@@ -39,8 +41,8 @@ func (db *DB) MigrationPlan(ctx context.Context, migrations fs.FS, o MigrateOpti
 		return "", err
 	}
 	var parts []string
-	if !f.HasSchema {
-		parts = append(parts, "-- Locks: none that anyone waits for.\n"+createSchema+";\n")
+	if !f.HasVersions {
+		parts = append(parts, "-- Locks: none that anyone waits for.\n"+strings.TrimSpace(createSchema)+";\n")
 	}
 	pending, err := pendingSQL(migrations, f.Version)
 	if err != nil {
@@ -100,7 +102,7 @@ func pendingSQL(migrations fs.FS, version int64) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		parts = append(parts, "-- "+file+"\n"+upPart(string(text)))
+		parts = append(parts, "-- "+file+"\n"+upPart(string(text))+fmt.Sprintf(noteVersion, v))
 	}
 	return parts, nil
 }

@@ -17,7 +17,7 @@ type Sampled struct {
 const smallTable = 5000
 
 const (
-	countUpTo = `SELECT count(*) FROM (SELECT FROM public.container_repositories LIMIT $1) AS some`
+	countUpTo = `SELECT count(*) FROM (SELECT FROM public.container_repositories LIMIT $1) AS counted`
 
 	// Rows being deleted have no business in a sample of what must be there.
 	samplable = `

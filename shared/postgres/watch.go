@@ -59,6 +59,23 @@ func (w *Watch) Run(ctx context.Context) error {
 	}
 }
 
+// First waits for the first state, but no longer than it may take to read one.
+func (w *Watch) First(ctx context.Context) {
+	w.mu.Lock()
+	fresh, changed := w.fresh, w.changed
+	w.mu.Unlock()
+	if fresh {
+		return
+	}
+	late := time.NewTimer(staleAfter)
+	defer late.Stop()
+	select {
+	case <-changed:
+	case <-late.C:
+	case <-ctx.Done():
+	}
+}
+
 // await waits for the next tick, noting meanwhile when the state grows stale.
 func (w *Watch) await(ctx context.Context, tick, stale <-chan time.Time) bool {
 	for {
