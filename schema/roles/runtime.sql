@@ -10,11 +10,12 @@
 \set ON_ERROR_STOP on
 
 GRANT USAGE ON SCHEMA public TO :"role";
-GRANT SELECT ON public.projects, public.namespaces, public.routes, public.container_repositories TO :"role";
+GRANT SELECT ON public.projects, public.routes, public.container_repositories TO :"role";
 
 GRANT USAGE ON SCHEMA regmend TO :"role";
 GRANT SELECT ON ALL TABLES IN SCHEMA regmend TO :"role";
-GRANT INSERT, UPDATE, DELETE ON regmend.data_repair_details, regmend.missing_repositories TO :"role";
+GRANT INSERT, UPDATE, DELETE ON regmend.data_repair_details TO :"role";
+GRANT INSERT, DELETE ON regmend.missing_repositories TO :"role";
 GRANT INSERT, UPDATE ON regmend.settings TO :"role";
 GRANT INSERT ON regmend.settings_history, regmend.runs TO :"role";
 GRANT SELECT, USAGE, UPDATE ON SEQUENCE regmend.scan_number TO :"role";

@@ -85,14 +85,15 @@ WHERE lower(path) = lower($1)
 ORDER BY path = $1 DESC
 LIMIT 1`
 
-	// What is below a path begins with it in the same case, so the index on
-	// path with text_pattern_ops serves; '0' follows '/' in byte order.
+	// What is below a path begins with it in the same case, so one range of
+	// GitLab's index on path in byte order serves; '0' is what follows '/'.
 	selectNamespace = `
 SELECT r.source_id
 FROM public.routes r
 JOIN public.projects p ON p.id = r.source_id AND p.pending_delete IS NOT TRUE
 WHERE r.source_type = 'Project' AND r.source_id > $2
-  AND (r.path = $1 OR r.path ~>=~ $1 || '/' AND r.path ~<~ $1 || '0')
+  AND r.path ~>=~ $1 AND r.path ~<~ ($1 || '0')
+  AND (r.path = $1 OR starts_with(r.path, $1 || '/'))
 ORDER BY r.source_id
 LIMIT $3`
 )

@@ -41,8 +41,8 @@ func (db *DB) MigrationPlan(ctx context.Context, migrations fs.FS, o MigrateOpti
 		return "", err
 	}
 	var parts []string
-	if !f.HasVersions {
-		parts = append(parts, "-- Locks: none that anyone waits for.\n"+strings.TrimSpace(createSchema)+";\n")
+	for _, statement := range f.foundations() {
+		parts = append(parts, "-- Locks: none that anyone waits for.\n"+strings.TrimSpace(statement)+";\n")
 	}
 	pending, err := pendingSQL(migrations, f.Version)
 	if err != nil {

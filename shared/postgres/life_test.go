@@ -1,0 +1,169 @@
+package postgres_test
+
+import (
+	"os"
+	"testing"
+
+	"regmend/schema"
+	"regmend/shared/gitlab"
+	"regmend/shared/postgres"
+	"regmend/shared/postgres/postgrestest"
+	"regmend/shared/servers"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// live does, through db, everything that regmend does while it runs, on an
+// installation of two projects in g, one of them with a row for its root.
+func live(t *testing.T, db *postgres.DB, projects []int64) {
+	t.Helper()
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(db.Ping(ctx))
+	must(db.CheckSchema(ctx, schema.Migrations))
+	_, err := db.Set(ctx, "max_concurrency", "7", "a test")
+	must(err)
+	_, err = db.Settings(ctx)
+	must(err)
+	_, err = db.SettingsHistory(ctx, 10)
+	must(err)
+	run, err := db.NewRun(ctx, "a test", "registry.example.com", 10)
+	must(err)
+	_, err = db.Runs(ctx)
+	must(err)
+	state, err := db.State(ctx)
+	must(err)
+	if state.Run != run || state.Settings.MaxConcurrency != 7 || state.Scan != run.Scan || state.SystemID != run.SystemID {
+		t.Errorf("State() = %+v, want run %+v", state, run)
+	}
+
+	walked, err := db.Walk(ctx, run, []string{"G"}, 0, 100, 100)
+	must(err)
+	if diff := cmp.Diff(projects, walked.IDs); diff != "" {
+		t.Errorf("Walk() (-want +got):\n%s", diff)
+	}
+	loaded, err := db.Load(ctx, run, walked.IDs, 0)
+	must(err)
+	listed := []postgres.Listed{{ProjectID: projects[0], Name: ""}, {ProjectID: projects[0], Name: "lost"}}
+	missing, err := db.WithoutRow(ctx, listed)
+	must(err)
+	if diff := cmp.Diff(listed[1:], missing); diff != "" {
+		t.Errorf("WithoutRow() (-want +got):\n%s", diff)
+	}
+	_, err = db.Sample(ctx, 5)
+	must(err)
+	results := []gitlab.Result{
+		{
+			Run: run.ID, Scan: loaded.Scan, Project: loaded.Projects[0], Status: gitlab.Completed, Missing: []string{"lost"},
+			Evidence: gitlab.Evidence{Method: "gitlab", Pages: 1, Listed: 2},
+		},
+		{Run: run.ID, Scan: loaded.Scan, Project: loaded.Projects[1], Status: gitlab.Failed, Error: "timeout"},
+	}
+	written, err := db.Write(ctx, run, results)
+	must(err)
+	if want := (postgres.Written{Applied: 2}); written != want {
+		t.Errorf("Write() = %+v, want %+v", written, want)
+	}
+	_, err = db.DropOrphans(ctx, 0, 1000)
+	must(err)
+	read(t, db, run, projects)
+}
+
+// read reads what live has written.
+func read(t *testing.T, db *postgres.DB, run postgres.Run, projects []int64) {
+	t.Helper()
+	ctx := t.Context()
+	counts, err := db.Counts(ctx, run)
+	want := postgres.Counts{Projects: 2, Eligible: 2, Completed: 1, Failed: 1, MissingTotal: 1, ProjectsWithMissing: 1}
+	if err != nil || counts != want {
+		t.Errorf("Counts() = %+v, %v, want %+v", counts, err, want)
+	}
+	var paths []string
+	err = db.Report(ctx, run, postgres.ReportFilter{Namespace: "G"}, func(r postgres.ReportRow) error {
+		paths = append(paths, r.MissingPaths()...)
+		return nil
+	})
+	if err != nil || !cmp.Equal(paths, []string{"g/app/lost"}) {
+		t.Errorf("Report() = %v, %v, want g/app/lost", paths, err)
+	}
+	detail, err := db.Show(ctx, run, "G/APP")
+	if err != nil || detail.Project.ID != projects[0] || !detail.Trusted {
+		t.Errorf("Show() = %+v, %v", detail, err)
+	}
+	sorted, err := db.Sort(ctx, run, append(projects, 4711))
+	if diff := cmp.Diff(postgres.Sorted{Done: projects, Unknown: []int64{4711}}, sorted); err != nil || diff != "" {
+		t.Errorf("Sort() = %v (-want +got):\n%s", err, diff)
+	}
+	if ids, err := db.Namespace(ctx, "G", 0, 10); err != nil || !cmp.Equal(ids, projects) {
+		t.Errorf("Namespace() = %v, %v, want %v", ids, err, projects)
+	}
+	if ids, err := db.FailedIDs(ctx, run, 0, 10); err != nil || !cmp.Equal(ids, projects[1:]) {
+		t.Errorf("FailedIDs() = %v, %v, want %v", ids, err, projects[1:])
+	}
+	if _, err := db.Inspect(ctx); err != nil {
+		t.Errorf("Inspect() = %v", err)
+	}
+}
+
+// twoProjects is what live works on.
+func twoProjects(t *testing.T, db *postgrestest.Database) []int64 {
+	t.Helper()
+	ids := []int64{db.Project(t, "g/app"), db.Project(t, "g/other")}
+	db.Repository(t, ids[0], "")
+	return ids
+}
+
+// pgBouncer starts one with Omnibus' defaults in front of the test's server.
+func pgBouncer(t *testing.T, settings ...string) *servers.PgBouncer {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pgbouncer-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	pooler, err := servers.StartPgBouncer(t.Context(), dir, postgrestest.Server(), settings...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pooler.Stop() })
+	return pooler
+}
+
+func TestThroughPgBouncerWithOmnibusDefaults(t *testing.T) {
+	db := postgrestest.Empty(t)
+	projects := twoProjects(t, db)
+	// Another client keeps the server processes changing hands.
+	pooler := pgBouncer(t, "server_round_robin=1")
+	pooled := postgrestest.Open(t, pooler.Database(db.Name))
+	migrate(t, pooled, postgres.MigrateOptions{})
+	live(t, pooled, projects)
+	if err := pooled.Uninstall(t.Context()); err != nil {
+		t.Errorf("Uninstall() = %v", err)
+	}
+}
+
+func TestInspectTellsThePooling(t *testing.T) {
+	db := postgrestest.New(t)
+	for mode, want := range map[string]postgres.Pooling{
+		"transaction": postgres.PoolingTransaction,
+		"session":     postgres.PoolingNone,
+	} {
+		pooler := pgBouncer(t, "pool_mode="+mode)
+		seen, err := postgrestest.Open(t, pooler.Database(db.Name)).Inspect(t.Context())
+		if err != nil || seen.Pooling != want {
+			t.Errorf("pool_mode %s: Pooling = %q, %v, want %q", mode, seen.Pooling, err, want)
+		}
+	}
+	seen, err := db.DB.Inspect(t.Context())
+	if err != nil || seen.Pooling != postgres.PoolingNone {
+		t.Errorf("directly: Pooling = %q, %v, want %q", seen.Pooling, err, postgres.PoolingNone)
+	}
+}
