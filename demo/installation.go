@@ -207,8 +207,14 @@ func (in *installation) watch(ctx context.Context, s *screen) error {
 	defer cancel()
 	ctx, stop := in.whileRunning(ctx)
 	defer stop()
-	cmd := in.command(ctx, "status", "--watch", "--interval", "250ms")
+	interval := "2s" // a line each
+	if s.terminal {
+		interval = "250ms"
+	}
+	cmd := in.command(ctx, "status", "--watch", "--interval", interval)
 	cmd.Stdout, cmd.Stderr = s.out, os.Stderr
+	fmt.Fprintf(s.out, "\n$ %s\n", strings.Join(append([]string{"regmend"}, cmd.Args[1:]...), " "))
+	defer fmt.Fprintln(s.out)
 	if err := cmd.Run(); err != nil {
 		return errors.Join(err, context.Cause(ctx))
 	}

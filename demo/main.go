@@ -34,7 +34,7 @@ func main() {
 }
 
 func run(o options, out io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	// A second signal ends the demo at once, and with it all it started.
 	context.AfterFunc(ctx, stop)
@@ -57,17 +57,15 @@ func demo(ctx context.Context, o options, s *screen) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, in.remove()) }()
 	s.title("regmend demo", "everything is private and in "+in.dir)
+	defer func() { err = errors.Join(err, s.stages(stage{"everything stopped and removed", in.remove})) }()
 
 	g := newGitLab(o.projects, o.seed)
-	if err := g.setUp(ctx, in, s); err != nil {
+	if err := setUp(ctx, in, g, s); err != nil {
 		return err
 	}
 	lost := g.chooseLost(o.seed)
-	if err := s.stage(fmt.Sprintf("%d rows of container_repositories lost", count(lost)), func() error {
-		return deleteRows(ctx, in.gitlabURL(), lost)
-	}); err != nil {
+	if err := damage(ctx, in, g, lost, s); err != nil {
 		return err
 	}
 	found, err := find(ctx, in, s)
@@ -79,6 +77,7 @@ func demo(ctx context.Context, o options, s *screen) (err error) {
 		s.text("Look around: %s (queues: %squeues/)", in.pagesURL(), in.pagesURL())
 		s.text("Ctrl-C ends the demo and removes everything it made.")
 		<-ctx.Done()
+		fmt.Fprintln(s.out)
 	}
 	if differences > 0 {
 		return fmt.Errorf("%d differences between what was lost and what was found", differences)
@@ -86,39 +85,46 @@ func demo(ctx context.Context, o options, s *screen) (err error) {
 	return nil
 }
 
-// setUp starts the servers and fills them.
-func (g *gitLab) setUp(ctx context.Context, in *installation, s *screen) error {
-	if err := s.stage("Postgres, Redis and a container registry started", func() error {
-		return in.startServers(ctx)
-	}); err != nil {
-		return err
-	}
-	if err := s.stage(fmt.Sprintf("%d projects in %d groups written to GitLab's tables", len(g.projects), len(g.groups)), func() error {
-		return insertGitLab(ctx, in.gitlabURL(), g)
-	}); err != nil {
-		return err
-	}
-	paths := g.imagePaths()
-	return s.stage(fmt.Sprintf("images pushed into %d container repositories", len(paths)), func() error {
-		return push(ctx, in.registry.Addr, paths)
-	})
+// setUp starts everything: regmend too, which does nothing until it is enabled.
+func setUp(ctx context.Context, in *installation, g *gitLab, s *screen) error {
+	return s.stages(
+		stage{"Postgres, Redis and a container registry started", func() error {
+			return in.startServers(ctx)
+		}},
+		stage{fmt.Sprintf("%d projects in %d groups written to GitLab's tables", len(g.projects), len(g.groups)), func() error {
+			return insertGitLab(ctx, in.gitlabURL(), g)
+		}},
+		stage{"regmend migrate", func() error { return in.regmend(ctx, "migrate") }},
+		stage{"regmend producer, two regmend consumer, regmend web started", func() error {
+			return in.startRegmend(ctx)
+		}},
+	)
 }
 
-// find lets regmend do its work, as an operator would.
+// damage makes images and loses rows of some of them.
+func damage(ctx context.Context, in *installation, g *gitLab, lost map[int64][]string, s *screen) error {
+	paths := g.imagePaths()
+	return s.stages(
+		stage{fmt.Sprintf("images pushed into %d container repositories", len(paths)), func() error {
+			return push(ctx, in.registry.Addr, paths)
+		}},
+		stage{fmt.Sprintf("%d rows of container_repositories lost", count(lost)), func() error {
+			return deleteRows(ctx, in.gitlabURL(), lost)
+		}},
+	)
+}
+
+// find lets regmend do its work.
 func find(ctx context.Context, in *installation, s *screen) (found map[int64][]string, err error) {
-	if err := s.stage("regmend migrate", func() error { return in.regmend(ctx, "migrate") }); err != nil {
+	if err := s.stages(stage{"regmend enable", func() error { return in.regmend(ctx, "enable") }}); err != nil {
 		return nil, err
 	}
-	if err := s.stage("regmend producer, two regmend consumer and regmend web started", func() error {
-		return in.startRegmend(ctx)
-	}); err != nil {
+	if err := in.watch(ctx, s); err != nil {
 		return nil, err
 	}
-	if err := s.stage("regmend enable", func() error { return in.regmend(ctx, "enable") }); err != nil {
-		return nil, err
-	}
-	if err := s.watch("regmend status --watch", func() error { return in.watch(ctx, s) }); err != nil {
-		return nil, err
-	}
-	return in.report(ctx)
+	err = s.stages(stage{"regmend report", func() error {
+		found, err = in.report(ctx)
+		return err
+	}})
+	return found, err
 }

@@ -59,28 +59,30 @@ func (s *screen) text(format string, args ...any) {
 	fmt.Fprintf(s.out, "  "+format+"\n", args...)
 }
 
-// stage does something and says what, how it went and how long it took.
-func (s *screen) stage(what string, do func() error) error {
-	if s.terminal {
-		fmt.Fprintf(s.out, "  %s %s", s.paint(faint, "…"), what)
-	}
-	return s.finish(what, do)
+// stage is a step of the story: what will have been done, and how.
+type stage struct {
+	what string
+	do   func() error
 }
 
-// watch is a stage that draws on the screen itself.
-func (s *screen) watch(what string, do func() error) error {
-	fmt.Fprintf(s.out, "\n  %s\n", s.paint(bold, what))
-	return s.finish("every project analysed", do)
-}
-
-func (s *screen) finish(what string, do func() error) error {
-	start := time.Now()
-	err := do()
-	if s.terminal {
-		fmt.Fprint(s.out, "\r\x1b[K")
+// stages goes through the stages up to the first that fails, and says of each
+// how it went and how long it took.
+func (s *screen) stages(stages ...stage) error {
+	for _, stage := range stages {
+		if s.terminal {
+			fmt.Fprintf(s.out, "  %s %s", s.paint(faint, "…"), stage.what)
+		}
+		start := time.Now()
+		err := stage.do()
+		if s.terminal {
+			fmt.Fprint(s.out, "\r\x1b[K")
+		}
+		fmt.Fprintf(s.out, "  %s %-62s %s\n", s.mark(err == nil), stage.what, s.paint(faint, seconds(time.Since(start))))
+		if err != nil {
+			return err
+		}
 	}
-	fmt.Fprintf(s.out, "  %s %-62s %s\n", s.mark(err == nil), what, s.paint(faint, seconds(time.Since(start))))
-	return err
+	return nil
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%5.1f s", d.Seconds()) }
