@@ -5,7 +5,9 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -134,6 +136,27 @@ func TestReadingPagesLeavesTheBigTablesAlone(t *testing.T) {
 	}
 	mustContain(t, get(t, s.url+"/metrics").body, `regmend_part_up{part="postgres"} 1`, "regmend_run 1")
 	mustContain(t, get(t, s.url+"/").body, "the first one")
+}
+
+// The pages are shown on walls and scraped by several: that must not add up.
+func TestManyReadersCostOneReadingASecond(t *testing.T) {
+	s := serve(t, dashboard.Config{})
+	s.enabled(t)
+	began := time.Now()
+	var readers sync.WaitGroup
+	for range 100 {
+		readers.Go(func() { get(t, s.url+"/metrics") })
+	}
+	readers.Wait()
+	most := 2 + int(time.Since(began).Seconds())
+	stats := s.rdb.InfoMap(t.Context(), "commandstats").Item("Commandstats", "cmdstat_mget")
+	calls, err := strconv.Atoi(strings.TrimPrefix(strings.Split(stats, ",")[0], "calls="))
+	if err != nil {
+		t.Fatalf("%q: %v", stats, err)
+	}
+	if calls < 1 || calls > most {
+		t.Errorf("the holds were read %d times for 100 requests in %s, want at most %d", calls, time.Since(began), most)
+	}
 }
 
 func TestMetricsSayWhatIsUnreachable(t *testing.T) {
