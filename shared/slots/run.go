@@ -13,11 +13,11 @@ import (
 func (p *Pool) Run(ctx context.Context) error {
 	// What is in flight outlives ctx; each look has a timeout.
 	looks := context.WithoutCancel(ctx)
-	outage := false
+	outage, stopping := false, false
 	stop := ctx.Done()
 	for {
 		outage = p.look(looks, outage)
-		pause, done := p.pause(outage, stop == nil)
+		pause, done := p.pause(outage, stopping)
 		if done {
 			return nil
 		}
@@ -26,7 +26,7 @@ func (p *Pool) Run(ctx context.Context) error {
 		case <-p.wake:
 		case <-timer.C:
 		case <-stop:
-			stop = nil
+			stop, stopping = nil, true
 			close(p.stopped)
 		}
 		timer.Stop()
