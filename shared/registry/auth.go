@@ -43,7 +43,7 @@ func (t *signedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err
 	}
-	discard(resp.Body)
+	refused(resp)
 	t.signer.forget(used)
 	resp, _, err = t.send(req, rights)
 	return resp, err
@@ -60,3 +60,9 @@ func (t *signedTransport) send(req *http.Request, rights []access) (resp *http.R
 
 // CloseIdleConnections lets http.Client reach the network below.
 func (t *signedTransport) CloseIdleConnections() { closeIdle(t.next) }
+
+// refused is done with an answer that is asked for again.
+func refused(resp *http.Response) {
+	drain(resp.Body)
+	_ = resp.Body.Close() // it was only read
+}

@@ -106,13 +106,13 @@ func (t *challengeTransport) RoundTrip(req *http.Request) (*http.Response, error
 	asked, ok := findChallenge(resp.Header)
 	authorization, err := t.answer(req.Context(), asked, rights)
 	if err != nil {
-		discard(resp.Body)
+		refused(resp)
 		return nil, err
 	}
 	if !ok || authorization == "" || authorization == sent.Header.Get("Authorization") {
 		return resp, nil
 	}
-	discard(resp.Body)
+	refused(resp)
 	return t.next.RoundTrip(withAuthorization(req, authorization))
 }
 
@@ -191,7 +191,7 @@ func (t *challengeTransport) ask(ctx context.Context, realm *url.URL, asked chal
 	if err != nil {
 		return nil, err
 	}
-	var who authn.Authenticator = authn.Anonymous
+	who := authn.Anonymous
 	if t.creds != nil {
 		who = t.creds
 	}

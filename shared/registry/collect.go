@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"context"
 	"errors"
 	"strings"
 
@@ -31,7 +30,7 @@ func (w *walk) serves(path string) bool {
 
 // once reads the listing if that was not yet done. Failures that are the
 // registry's, or the caller's end, do not count.
-func (w *walk) once(ctx context.Context, list func(page func([]string) error) (int, error)) error {
+func (w *walk) once(list func(page func([]string) error) (int, error)) error {
 	if w.done {
 		return nil
 	}

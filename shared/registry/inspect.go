@@ -98,7 +98,8 @@ func (c *Client) challenged(ctx context.Context) (Challenge, error) {
 	if err != nil {
 		return Challenge{}, noAnswer(ctx, target.Path, err)
 	}
-	defer discard(resp.Body)
+	defer resp.Body.Close() //nolint:errcheck // it was only read
+	defer drain(resp.Body)
 	found, _ := findChallenge(resp.Header)
 	return Challenge{Scheme: found.scheme, Realm: found.params["realm"], Service: found.params["service"]}, nil
 }

@@ -106,14 +106,14 @@ func (d *decoder) firstTag() error {
 	if describe(token) != `'['` {
 		return fmt.Errorf("%s where tags should be", describe(token))
 	}
-	for d.json.More() {
-		if _, err := d.text(); err != nil {
-			return err
-		}
-		return errEnough
+	if !d.json.More() {
+		_, err = d.token()
+		return err
 	}
-	_, err = d.token()
-	return err
+	if _, err := d.text(); err != nil {
+		return err
+	}
+	return errEnough
 }
 
 // size is what the details of a repository say of it and its descendants.

@@ -55,9 +55,14 @@ func TestNextLink(t *testing.T) {
 
 func TestListingIsReadToItsEnd(t *testing.T) {
 	tests := []struct{ repositories, size, pages int }{
-		{0, 10, 1}, {1, 10, 1}, {9, 10, 1},
+		{0, 10, 1},
+		{1, 10, 1},
+		{9, 10, 1},
 		{10, 10, 2}, // the page is full, so there is a Link, to an empty page
-		{11, 10, 2}, {20, 10, 3}, {2500, 1000, 3}, {5, 1, 6},
+		{11, 10, 2},
+		{20, 10, 3},
+		{2500, 1000, 3},
+		{5, 1, 6},
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprintf("%d by %d", test.repositories, test.size), func(t *testing.T) {

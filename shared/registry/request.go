@@ -26,7 +26,8 @@ func (c *Client) do(ctx context.Context, target *url.URL, read func(http.Header,
 	if err != nil {
 		return noAnswer(ctx, target.Path, err)
 	}
-	defer discard(resp.Body)
+	defer resp.Body.Close() //nolint:errcheck // it was only read
+	defer drain(resp.Body)
 	if resp.StatusCode != http.StatusOK {
 		return unexpected(resp, target.Path, accessOf(strings.TrimPrefix(target.Path, c.base.Path)), time.Now())
 	}
@@ -71,9 +72,8 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// discard closes a body, having read what little may remain, so that the
-// connection can be used again.
-func discard(body io.ReadCloser) {
-	_, _ = io.CopyN(io.Discard, body, 64<<10)
-	_ = body.Close()
+// drain reads what little may remain of a body, so that its connection can be
+// used again.
+func drain(body io.Reader) {
+	_, _ = io.CopyN(io.Discard, body, 64<<10) // if not, the connection is closed
 }

@@ -13,7 +13,7 @@ import (
 // listFromAncestor lists an affected project by the nearest path above it whose
 // listing can be believed.
 func (s *Survey) listFromAncestor(ctx context.Context, w *walk, p gitlab.Project, page func([]string) error) (gitlab.Evidence, error) {
-	err := w.once(ctx, func(keep func([]string) error) (int, error) {
+	err := w.once(func(keep func([]string) error) (int, error) {
 		return s.client.list(ctx, ancestor(p.RegistryPath()), keep)
 	})
 	if err != nil {
@@ -37,7 +37,7 @@ func (s *Survey) listWithoutAncestor(ctx context.Context, p gitlab.Project, page
 			return gitlab.Evidence{Method: methodSize, Pages: 1}, nil
 		}
 	}
-	err := s.catalog.once(ctx, func(keep func([]string) error) (int, error) {
+	err := s.catalog.once(func(keep func([]string) error) (int, error) {
 		return s.client.Catalog(ctx, keep)
 	})
 	if err != nil {

@@ -1,7 +1,6 @@
 package registrytest
 
 import (
-	"bytes"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -268,7 +267,7 @@ func NextPage(path string, n, last string) string {
 func change(f func(w http.ResponseWriter, req *http.Request, right *httptest.ResponseRecorder)) Fault {
 	return func(answer http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			right := &httptest.ResponseRecorder{Code: http.StatusOK, HeaderMap: http.Header{}, Body: new(bytes.Buffer)}
+			right := httptest.NewRecorder()
 			answer.ServeHTTP(right, req)
 			f(w, req, right)
 		})
