@@ -14,8 +14,10 @@ type proxy struct {
 	url      string
 	upstream string
 
-	mu   sync.Mutex
-	lose []byte
+	mu      sync.Mutex
+	lose    []byte
+	refused bool
+	clients map[net.Conn]bool
 }
 
 func newProxy(t *testing.T, database string) *proxy {
@@ -28,7 +30,7 @@ func newProxy(t *testing.T, database string) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{upstream: u.Host}
+	p := &proxy{upstream: u.Host, clients: make(map[net.Conn]bool)}
 	u.Host = listener.Addr().String()
 	p.url = u.String()
 	var serving sync.WaitGroup
@@ -56,8 +58,29 @@ func (p *proxy) loseReplyTo(message string) {
 	p.lose = []byte(message)
 }
 
+// refuse cuts every connection and takes no more, or takes them again.
+func (p *proxy) refuse(refused bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refused = refused
+	for client := range p.clients {
+		_ = client.Close()
+	}
+}
+
+// admit tells whether the client is let in.
+func (p *proxy) admit(client net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clients[client] = true
+	return !p.refused
+}
+
 func (p *proxy) serve(client net.Conn) {
 	defer client.Close()
+	if !p.admit(client) {
+		return
+	}
 	server, err := net.Dial("tcp", p.upstream)
 	if err != nil {
 		return
