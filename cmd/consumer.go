@@ -28,7 +28,7 @@ they never run more scans at once than the setting max_concurrency allows.`,
 		if workers < 1 {
 			return misuse{errors.New("--workers must be 1 or more")}
 		}
-		return x.consume(ctx, consumer.Config{Workers: workers, Process: processName()})
+		return x.consume(ctx, consumer.Config{Workers: workers, Process: processName(), Info: x.introduce("consumer")})
 	})
 }
 

@@ -12,8 +12,8 @@ import (
 
 	"regmend/shared/board"
 	"regmend/shared/postgres"
+	"regmend/shared/tasks"
 
-	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 )
@@ -179,7 +179,7 @@ func (s *selection) page(ctx context.Context, db *postgres.DB, run postgres.Run,
 
 // newEnqueuer makes one for the state that was just read.
 func newEnqueuer(db *postgres.DB, rdb redis.UniversalClient, state postgres.State, force bool) *enqueuer {
-	e := &enqueuer{db: db, client: asynq.NewClientFromRedisClient(rdb), run: state.Run, size: state.Settings.BatchSize, force: force}
+	e := &enqueuer{db: db, client: tasks.NewClient(rdb), run: state.Run, size: state.Settings.BatchSize, force: force}
 	if force {
 		e.after = state.Scan
 	}

@@ -2,7 +2,11 @@ package cmd
 
 import (
 	"io"
+	"io/fs"
 	"time"
+
+	"regmend/shared/postgres"
+	"regmend/shared/registry"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -20,6 +24,20 @@ func JudgeRedis(f RedisFacts) []string { return lines(judgeRedis(f)) }
 func JudgeClock(ahead, off time.Duration) string {
 	return judgeClock(clock{Of: "postgres", Ahead: ahead, Off: off}).String()
 }
+
+func JudgePostgres(in postgres.Inspection, schemaErr error) []string {
+	return lines(judgePostgres(in, schemaErr))
+}
+
+func JudgeRegistry(in registry.Inspection) []string { return lines(judgeRegistry(in)) }
+
+func JudgeTransport(url, credentials string) string { return judgeTransport(url, credentials).String() }
+
+func JudgeKeyFile(file string, mode fs.FileMode) string { return judgeKeyFile(file, mode).String() }
+
+type Looked = looked
+
+func JudgeWitness(l Looked, share int) string { return judgeWitness(l, share).String() }
 
 func lines(findings []finding) []string {
 	var text []string
@@ -43,3 +61,17 @@ func Variables() []Variable {
 	}
 	return variables
 }
+
+type Status = status
+
+func (s *status) Balance() bool { return s.balance() }
+func (s *status) Fault() error  { return s.fault() }
+
+func ProgressBar(s *Status, rate float64, columns int) string { return progressBar(s, rate, columns) }
+
+type Pace = pace
+
+func (p *pace) Add(at time.Time, done int64) { p.add(at, done) }
+func (p *pace) Rate() float64                { return p.rate() }
+
+func TimeLeft(pending int64, rate float64) string { return timeLeft(pending, rate) }

@@ -115,7 +115,7 @@ func (l *looker) readHold(ctx context.Context, s *status) error {
 func (l *looker) readQueues(_ context.Context, s *status) error {
 	var queued int
 	for _, name := range []string{tasks.QueueAdhoc, tasks.QueueScan, tasks.QueueFlush} {
-		info, err := queueInfo(l.inspector, name)
+		info, err := tasks.Info(l.inspector, name)
 		if err != nil {
 			return err
 		}

@@ -10,7 +10,6 @@ import (
 	"regmend/shared/postgres"
 	"regmend/shared/registry"
 
-	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"github.com/sirupsen/logrus"
 )
@@ -132,13 +131,4 @@ func (x *parts) close() error {
 		errs = append(errs, x.closers[i]())
 	}
 	return errors.Join(errs...)
-}
-
-// queueInfo is a queue's figures; a queue nobody has enqueued to is empty.
-func queueInfo(inspector *asynq.Inspector, name string) (*asynq.QueueInfo, error) {
-	info, err := inspector.GetQueueInfo(name)
-	if errors.Is(err, asynq.ErrQueueNotFound) {
-		return &asynq.QueueInfo{Queue: name}, nil
-	}
-	return info, err
 }

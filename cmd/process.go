@@ -12,6 +12,7 @@ import (
 
 	"regmend/dashboard"
 	"regmend/schema"
+	"regmend/shared/claims"
 	"regmend/shared/postgres"
 
 	"github.com/sirupsen/logrus"
@@ -22,6 +23,11 @@ import (
 // random, as containers share both.
 func processName() string {
 	return fmt.Sprintf("%s-%d-%s", hostname(), os.Getpid(), rand.Text()[:6])
+}
+
+// introduce is what others are told of this process.
+func (x *parts) introduce(kind string) claims.Info {
+	return claims.Info{Kind: kind, Host: hostname(), PID: os.Getpid(), Version: versionOf(x.process), StartedAt: time.Now().UTC()}
 }
 
 // operator is who changes something by hand.

@@ -29,7 +29,7 @@ Nothing is scanned before regmend enable.`,
 		if interval <= 0 {
 			return misuse{errors.New("--interval must be above zero, such as 1m")}
 		}
-		return x.produce(ctx, producer.Config{Interval: interval, Process: processName()})
+		return x.produce(ctx, producer.Config{Interval: interval, Process: processName(), Info: x.introduce("producer")})
 	})
 }
 

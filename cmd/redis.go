@@ -49,7 +49,10 @@ const (
 // where the options of rediss go with tls=true as well. Its errors never
 // repeat the URL.
 func parseRedisURL(raw string) (*redis.UniversalOptions, error) {
-	scheme, rest, _ := strings.Cut(raw, "://")
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if !ok {
+		return nil, errRedisScheme
+	}
 	rest, query, _ := strings.Cut(rest, "?")
 	values, err := url.ParseQuery(query)
 	if err != nil {
@@ -73,13 +76,15 @@ func parseRedisURL(raw string) (*redis.UniversalOptions, error) {
 	case "redis+sentinel":
 		err = sentinelOptions(options, hosts, path, &q)
 	default:
-		err = errors.New("must begin with redis://, rediss:// or redis+sentinel://")
+		err = errRedisScheme
 	}
 	if err == nil {
 		err = q.rest()
 	}
 	return options, err
 }
+
+var errRedisScheme = errors.New("must begin with redis://, rediss:// or redis+sentinel://")
 
 type credentials struct{ name, password string }
 

@@ -29,7 +29,7 @@ func TestRedisOverTLSAsAnACLUser(t *testing.T) {
 	redistest.Start(t,
 		"--tls-port", port, "--tls-cert-file", files.cert, "--tls-key-file", files.key,
 		"--tls-ca-cert-file", files.cert, "--tls-auth-clients", "yes",
-		"--user", "default off", "--user", "regmend on >s3cret/@: ~regmend:* +@all")
+		"--user", "default", "off", "--user", "regmend", "on", ">s3cret/@:", "~regmend:*", "+@all")
 
 	const user = "regmend:s3cret%2F%40%3A@"
 	tls := fmt.Sprintf("?ca_file=%s&cert_file=%s&key_file=%s", files.cert, files.cert, files.key)
@@ -53,7 +53,7 @@ func TestRedisOverTLSAsAnACLUser(t *testing.T) {
 }
 
 func TestRedisBySentinelWithItsOwnCredentials(t *testing.T) {
-	master := redistest.Start(t, "--user", "default off", "--user", "regmend on >master ~* &* +@all")
+	master := redistest.Start(t, "--user", "default", "off", "--user", "regmend", "on", ">master", "~*", "&*", "+@all")
 	sentinel, err := servers.StartSentinel(t.Context(), t.TempDir(), master.Addr, "mymaster",
 		"sentinel auth-user mymaster regmend", "sentinel auth-pass mymaster master",
 		"user default off", "user watcher on >guard ~* &* +@all")

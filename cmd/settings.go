@@ -14,21 +14,27 @@ import (
 )
 
 func (v *verbs) settings() *cobra.Command {
+	var history bool
 	c := &cobra.Command{
 		Use:   "settings",
 		Short: "List the settings, or change one",
 		Long: `List the settings. They are kept in the database and apply to all processes;
 a change is in force within two seconds.`,
 		Example: `  regmend settings
+  regmend settings --history
   regmend settings set max_concurrency 4
   regmend settings set max_concurrency 0         stop scanning, keep writing
   regmend settings set scope group/sub,other     only these groups and projects`,
 		Args: cobra.NoArgs,
 	}
+	c.Flags().BoolVar(&history, "history", false, "show the last changes instead, the newest first")
 	c = v.verb(c, database, func(ctx context.Context, x *parts, _ []string) error {
 		db, err := x.readyDatabase(ctx)
 		if err != nil {
 			return err
+		}
+		if history {
+			return printHistory(ctx, x.process.Stdout, db)
 		}
 		settings, err := db.Settings(ctx)
 		if err != nil {
@@ -54,7 +60,13 @@ func (v *verbs) settingsSet() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return setSetting(ctx, x.process.Stdout, db, args[0], args[1])
+		if err := setSetting(ctx, x.process.Stdout, db, args[0], args[1]); err != nil {
+			return err
+		}
+		if args[0] == scanEnabled && args[1] != "false" {
+			fmt.Fprintln(x.process.Stderr, "regmend: warning: nothing was checked before; regmend enable does that")
+		}
+		return nil
 	})
 }
 
@@ -85,9 +97,21 @@ func printSettings(out io.Writer, settings []postgres.Setting) error {
 	return w.Flush()
 }
 
+// historyShown is how many changes are worth showing.
+const historyShown = 100
+
+func printHistory(ctx context.Context, out io.Writer, db *postgres.DB) error {
+	changes, err := db.SettingsHistory(ctx, historyShown)
+	for _, c := range changes {
+		fmt.Fprintf(out, "%s %s: %s, was %s, by %s\n",
+			c.ChangedAt.Local().Format(time.DateTime), c.Key, shown(c.New), shown(c.Old), printable(c.ChangedBy))
+	}
+	return err
+}
+
 func changed(s postgres.Setting) string {
 	if s.ChangedAt.IsZero() || s.ChangedBy == "" {
 		return "-"
 	}
-	return s.ChangedAt.Format(time.DateTime) + " by " + printable(s.ChangedBy)
+	return s.ChangedAt.Local().Format(time.DateTime) + " by " + printable(s.ChangedBy)
 }

@@ -21,7 +21,7 @@ func (s *status) print(out io.Writer, now time.Time) error {
 func (s *status) text(now time.Time) string {
 	var b strings.Builder
 	line := func(subject, format string, args ...any) {
-		fmt.Fprintf(&b, "%-14s%s\n", subject, fmt.Sprintf(format, args...))
+		b.WriteString(strings.TrimRight(fmt.Sprintf("%-14s", subject)+fmt.Sprintf(format, args...), " ") + "\n")
 	}
 	line("run", "%s", s.runText())
 	line("scanning", "%s", s.scanningText())

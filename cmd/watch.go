@@ -171,6 +171,8 @@ func progressTail(s *status, rate float64) string {
 		tail += fmt.Sprintf(", %s failed", thousands(s.Failed))
 	}
 	switch {
+	case s.Pending == 0:
+		return tail
 	case s.Holding != nil:
 		return tail + ", holding: " + printable(*s.Holding)
 	case !s.Enabled:
