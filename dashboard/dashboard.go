@@ -19,7 +19,7 @@ type Dashboard struct {
 //
 //	/          the overview
 //	/queues/   asynqmon
-//	/metrics   for Prometheus
+//	/metrics   for Prometheus, with the login like the pages
 //	/healthz   the process is alive; no login
 //	/readyz    Redis and Postgres can be worked with; no login
 func New(src Sources, log logrus.FieldLogger, cfg Config) (*Dashboard, error) {
@@ -41,7 +41,7 @@ func New(src Sources, log logrus.FieldLogger, cfg Config) (*Dashboard, error) {
 	routes := http.NewServeMux()
 	routes.Handle("/", newGuard(cfg, log).protect(pages))
 	routes.Handle("GET /healthz", alive())
-	routes.Handle("GET /readyz", readiness(logged(src.Ready, log)))
+	routes.Handle("GET /readyz", readiness(sparing(src.Ready, log)))
 	return &Dashboard{handler: routes}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"sync"
 	"time"
 
 	"regmend/shared/postgres"
@@ -88,13 +89,26 @@ func say(w http.ResponseWriter, status int, text string) {
 	_, _ = w.Write([]byte(text + "\n")) // who went away needs no answer
 }
 
-// logged reports why ready said no: the answer to the request does not tell.
-func logged(ready func(ctx context.Context) error, log logrus.FieldLogger) func(ctx context.Context) error {
+// sparing asks ready once a second at most, as anyone may ask without a login,
+// and logs the reason, which the answer to the request does not tell.
+func sparing(ready func(ctx context.Context) error, log logrus.FieldLogger) func(ctx context.Context) error {
+	var (
+		mu    sync.Mutex
+		last  error
+		asked time.Time
+	)
 	return func(ctx context.Context) error {
-		err := ready(ctx)
-		if err != nil {
-			log.WithError(err).Warn("not ready")
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(asked) < freshFor {
+			return last
 		}
-		return err
+		// Others wait for this answer: it does not end with the one who asked.
+		last = bounded(context.WithoutCancel(ctx), ready)
+		asked = time.Now()
+		if last != nil {
+			log.WithError(last).Warn("not ready")
+		}
+		return last
 	}
 }
