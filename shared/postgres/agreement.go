@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Remembered is what Redis remembered of the run when it was asked at At; zero
-// when it remembered nothing.
+// Remembered is what Redis remembered of the run when it had answered at At;
+// zero when it remembered nothing.
 type Remembered struct {
 	Run, Scan int64
 	At        time.Time
@@ -17,8 +17,8 @@ type Remembered struct {
 // one, or the registry is. registry is the identity of the registry asked now,
 // "" where it is not known.
 //
-// Scan numbers grow all the time, so a scan number that was remembered after
-// the state was read says nothing.
+// Runs are begun and scan numbers grow at any time, first in the database. So
+// what was remembered after the state was read says nothing.
 func (s State) Agrees(with Remembered, registry string) error {
 	const begin = "if that is meant, begin a new run: regmend run new --reason …"
 	run := s.Run
@@ -31,7 +31,7 @@ func (s State) Agrees(with Remembered, registry string) error {
 		return fmt.Errorf("run %d began on database cluster %s, this is cluster %s; %s", run.ID, run.SystemID, s.SystemID, begin)
 	case registry != "" && run.Registry != registry:
 		return fmt.Errorf("run %d is about the registry %s, this is %s; %s", run.ID, run.Registry, registry, begin)
-	case with.Run > run.ID:
+	case with.At.Before(s.ReadAt) && with.Run > run.ID:
 		return fmt.Errorf("redis remembers run %d, the database knows only run %d: it was restored; %s", with.Run, run.ID, begin)
 	case with.Run == run.ID && with.At.Before(s.ReadAt) && with.Scan > s.Scan:
 		return fmt.Errorf("redis remembers scan %d, the database has only come to %d: it was restored; %s", with.Scan, s.Scan, begin)

@@ -125,9 +125,10 @@ func TestP9_AResultThatCannotBeStoredIsRecordedAsFailed(t *testing.T) {
 		"more missing than listed":    func(r *gitlab.Result) { r.Missing = []string{"x"}; r.Listed = 0 },
 		"completed without any pages": func(r *gitlab.Result) { r.Pages = 0 },
 	}
+	s := newSuite(t, 5)
 	for name, spoil := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := newSuite(t, 5)
+			s.Exec(t, `DELETE FROM regmend.data_repair_details`)
 			var results []gitlab.Result
 			for project := range s.projects {
 				results = append(results, s.completed(project, 1, "x"))

@@ -6,6 +6,8 @@ import (
 	"database/sql/driver"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 )
 
 func openDB(connector driver.Connector) *sql.DB { return sql.OpenDB(connector) }
@@ -14,6 +16,10 @@ func openDB(connector driver.Connector) *sql.DB { return sql.OpenDB(connector) }
 // back otherwise. The error of a commit leaves open whether it took place.
 func (db *DB) transact(ctx context.Context, options *sql.TxOptions, work func(tx *sqlx.Tx) error) error {
 	tx, err := db.sql.BeginTxx(ctx, options)
+	// The driver begins with READ WRITE, which a standby does not support.
+	if pq.As(err, pqerror.FeatureNotSupported) != nil {
+		return ErrStandby
+	}
 	if err != nil {
 		return err
 	}
