@@ -20,7 +20,9 @@ const inScope = `EXISTS (SELECT FROM unnest($6::text[]) AS scope (path)
 	WHERE lower(r.path) = lower(scope.path) OR starts_with(lower(r.path), lower(scope.path) || '/'))`
 
 // Every table is read over the same range of keys, so that a step costs the
-// same wherever in the table it is and however full the results are.
+// same wherever in the table it is and however full the results are. Routes
+// are asked for one by one, with LIMIT: of EXISTS the planner may make a hash
+// of the whole table.
 const walkWindow = `
 WITH looked AS MATERIALIZED (
     SELECT id, pending_delete FROM public.projects WHERE id > $3 ORDER BY id LIMIT $4
@@ -33,9 +35,10 @@ SELECT (SELECT last FROM span), (SELECT looked FROM span),
              LEFT JOIN regmend.data_repair_details d
                     ON d.project_id = looked.id AND d.project_id > $3 AND d.project_id <= (SELECT last FROM span)
              WHERE looked.pending_delete IS NOT TRUE AND ` + wanted + `
-               AND (cardinality($6::text[]) = 0 OR EXISTS (
-                    SELECT FROM public.routes r
-                    WHERE r.source_type = 'Project' AND r.source_id = looked.id AND ` + inScope + `))
+               AND (cardinality($6::text[]) = 0 OR coalesce((
+                    SELECT ` + inScope + ` FROM public.routes r
+                    WHERE r.source_type = 'Project' AND r.source_id = looked.id
+                    LIMIT 1), false))
              ORDER BY looked.id
              LIMIT $5)`
 
