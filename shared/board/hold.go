@@ -80,14 +80,23 @@ func (b *Board) ClearHold(ctx context.Context, kind string) error {
 // reasons it is the one that explains the others: run, postgres, registry,
 // witness.
 func (b *Board) Holding(ctx context.Context) (h Hold, ok bool, err error) {
+	notices, err := b.rdb.MGet(ctx, holdKeys()...).Result()
+	if err != nil {
+		return Hold{}, false, fmt.Errorf("read the holds: %w", err)
+	}
+	return firstHold(notices)
+}
+
+func holdKeys() []string {
 	var keys []string
 	for _, kind := range holdKinds() {
 		keys = append(keys, holdKey(kind))
 	}
-	notices, err := b.rdb.MGet(ctx, keys...).Result()
-	if err != nil {
-		return Hold{}, false, fmt.Errorf("read the holds: %w", err)
-	}
+	return keys
+}
+
+// firstHold is the first of the notices that is up.
+func firstHold(notices []any) (h Hold, ok bool, err error) {
 	for _, notice := range notices {
 		text, up := notice.(string)
 		if !up {

@@ -12,14 +12,16 @@ import (
 // when Redis knows none.
 type RunMark struct{ Run, Scan int64 }
 
-// raiseScript raises the mark within its run.
+// raiseScript raises the mark within its run, and lets a later run replace it:
+// whoever began that run may have died before saying so here.
 //
 // KEYS: run; ARGV: run, scan number
 // Result: run and scan number that are noted now
 var raiseScript = redis.NewScript(`
 local run = redis.call('HGET', KEYS[1], 'run')
 local scan = tonumber(redis.call('HGET', KEYS[1], 'scan') or 0)
-if not run or (tonumber(run) == tonumber(ARGV[1]) and tonumber(ARGV[2]) > scan) then
+if not run or tonumber(ARGV[1]) > tonumber(run)
+  or (tonumber(run) == tonumber(ARGV[1]) and tonumber(ARGV[2]) > scan) then
   redis.call('HSET', KEYS[1], 'run', ARGV[1], 'scan', ARGV[2])
 end
 return redis.call('HMGET', KEYS[1], 'run', 'scan')
@@ -34,9 +36,10 @@ func (b *Board) RunMark(ctx context.Context) (RunMark, error) {
 	return parseRunMark(reply), nil
 }
 
-// Raise notes the run if none is known, and the scan number if it is higher
-// than the one noted. Another run's mark is left as it is. It returns the mark
-// that is noted afterwards, so a run that differs from m's was refused.
+// Raise notes the run if none or an earlier one is known, and the scan number
+// if it is higher than the one noted. A later run's mark is left as it is. It
+// returns the mark that is noted afterwards, so a run that differs from m's was
+// refused.
 func (b *Board) Raise(ctx context.Context, m RunMark) (RunMark, error) {
 	reply, err := raiseScript.Run(ctx, b.rdb, []string{runKey()}, m.Run, m.Scan).Slice()
 	if err != nil {
@@ -48,10 +51,7 @@ func (b *Board) Raise(ctx context.Context, m RunMark) (RunMark, error) {
 // Begin replaces the mark and drops every hold, the witness and the control: a
 // new run begins.
 func (b *Board) Begin(ctx context.Context, m RunMark) error {
-	drop := []string{controlKey(), witnessKey()}
-	for _, kind := range holdKinds() {
-		drop = append(drop, holdKey(kind))
-	}
+	drop := append(holdKeys(), controlKey(), witnessKey())
 	_, err := b.rdb.TxPipelined(ctx, func(tx redis.Pipeliner) error {
 		tx.HSet(ctx, runKey(), "run", m.Run, "scan", m.Scan)
 		tx.Del(ctx, drop...)

@@ -43,6 +43,12 @@ WHERE n.nspname = 'regmend' AND t.relname = 'data_repair_details'
   AND k.conname = 'data_repair_details_project_id_fkey'`
 )
 
+// HasForeignKey tells whether results go with their projects by themselves.
+func (db *DB) HasForeignKey(ctx context.Context) (bool, error) {
+	present, _, err := db.foreignKey(ctx)
+	return present, err
+}
+
 // foreignKey tells whether the foreign key is there, and whether it holds for
 // every row.
 func (db *DB) foreignKey(ctx context.Context) (present, valid bool, err error) {
