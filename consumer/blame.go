@@ -34,6 +34,11 @@ func blame(err error) culprit {
 	}
 }
 
+// databaseError tells an error of Postgres from the registry's and Redis'.
+type databaseError struct{ error }
+
+func (e databaseError) Unwrap() error { return e.error }
+
 // retryAfter is how long the registry asked us to wait, 0 if it did not.
 func retryAfter(err error) time.Duration {
 	var answer *registry.Error

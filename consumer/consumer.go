@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,9 +29,10 @@ import (
 // be stashed before the process had to end. Their projects are scanned again.
 var ErrNotStashed = errors.New("results could not be stashed in Redis before the end; their projects will be scanned again")
 
-// shutdownTimeout is how long a stop waits for handlers: they leave at once
-// when told to, and the whole process has ten seconds.
-const shutdownTimeout = 5 * time.Second
+// The whole process has ten seconds to stop. shutdownTimeout is how long it
+// waits for handlers, which leave at once when told to, but for what an absent
+// Postgres or Redis makes them wait; then lastFlush is how long a flush may take.
+const shutdownTimeout, lastFlush = 6 * time.Second, 2 * time.Second
 
 // Config is what may be tuned; zero values mean the defaults.
 type Config struct {
@@ -42,6 +44,10 @@ type Config struct {
 	Process string
 	// Info is what others are told of this process.
 	Info claims.Info
+	// Slots and Claims keep time; all processes on one Redis need the same.
+	// Claims' Info is the one above.
+	Slots  slots.Config
+	Claims claims.Config
 	// Metrics receives what happens; default: a fresh one.
 	Metrics *Metrics
 }
@@ -53,6 +59,7 @@ func (c Config) withDefaults() Config {
 	if c.Metrics == nil {
 		c.Metrics = NewMetrics()
 	}
+	c.Claims.Info = c.Info
 	return c
 }
 
@@ -91,11 +98,11 @@ func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, reg 
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
 		registry:  reg,
 		stash:     stash.New(rdb, stash.Config{}),
-		claims:    claims.New(rdb, cfg.Process, log, claims.Config{Info: cfg.Info}),
+		claims:    claims.New(rdb, cfg.Process, log, cfg.Claims),
 		board:     board.New(rdb),
 		gate:      newGate(),
 	}
-	c.pool = slots.NewPool(rdb, cfg.Process, c.limit, log, slots.Config{})
+	c.pool = slots.NewPool(rdb, cfg.Process, c.limit, log, cfg.Slots)
 	c.witness = &witness{log: log, db: db, board: c.board, registry: reg}
 	c.mender = &mender{
 		log: log, process: cfg.Process, watch: watch, board: c.board, gate: c.gate,
@@ -154,16 +161,16 @@ func (c *Consumer) Run(ctx context.Context) error {
 
 // stop leaves in order: take no more, abandon scans, flush what they stashed.
 func (c *Consumer) stop(ctx context.Context, scans, flushes *asynq.Server) {
-	scans.Stop()
 	c.gate.stop()
-	scans.Shutdown()
-	flushing, cancel := context.WithTimeout(ctx, 2*time.Second)
+	var both sync.WaitGroup
+	both.Go(scans.Shutdown)
+	both.Go(flushes.Shutdown)
+	both.Wait()
+	ctx, cancel := context.WithTimeout(ctx, lastFlush)
 	defer cancel()
-	if _, err := c.flush(flushing); err != nil {
+	if _, err := c.flush(ctx); err != nil {
 		c.log.WithError(err).Info("the stash is left to the other consumers")
 	}
-	flushes.Stop()
-	flushes.Shutdown()
 }
 
 // scanServer runs scans. Waiting for a slot happens inside the handler, which
@@ -183,11 +190,13 @@ func (c *Consumer) scanServer() *asynq.Server {
 	})
 }
 
-func retryDelay(n int, err error, t *asynq.Task) time.Duration {
+// retryDelay keeps a batch that Redis could not be told of from waiting for
+// long, and one that a fault of ours ends every time from coming up all the time.
+func retryDelay(n int, err error, _ *asynq.Task) time.Duration {
 	if left(err) {
 		return 0
 	}
-	return asynq.DefaultRetryDelayFunc(n, err, t)
+	return min(time.Duration(n+1)*time.Second, time.Minute)
 }
 
 // left tells whether a handler had to leave, as opposed to failing.

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"regmend/shared/postgres"
+	"regmend/shared/gitlab"
 )
 
 // controlFor is how long a control is kept before another project that listed
@@ -36,8 +36,11 @@ func (c *control) due(run int64) bool {
 func (v *visit) nameControl(ctx context.Context) {
 	for i := len(v.listings) - 1; i >= 0; i-- {
 		l := v.listings[i]
-		if l.evidence.Listed == 0 || !v.control.due(v.state.Run.ID) {
+		if l.evidence.Listed == 0 {
 			continue
+		}
+		if !v.control.due(v.state.Run.ID) {
+			return
 		}
 		if err := v.board.SetControl(ctx, v.state.Run.ID, l.project.RegistryPath()); err != nil {
 			v.log.WithError(err).Debug("the control was not noted")
@@ -46,11 +49,11 @@ func (v *visit) nameControl(ctx context.Context) {
 	}
 }
 
-// prove returns nil if the registry shows that it works, else the reason the
-// scan has to end.
-func (b *batch) prove(ctx context.Context, state postgres.State) error {
-	if err := b.witness.prove(ctx, state); err != nil {
-		return b.registryFailed(ctx, err)
+// prove returns nil if the registry shows that it works, without the suspect's
+// help, else the reason the scan has to end.
+func (v *visit) prove(ctx context.Context, suspect gitlab.Project) error {
+	if err := v.witness.prove(ctx, v.state, suspect); err != nil {
+		return v.registryFailed(ctx, err)
 	}
 	return nil
 }

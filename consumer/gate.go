@@ -12,6 +12,7 @@ var (
 	errStopped  = errors.New("the process is stopping")
 	errDisabled = errors.New("scanning is disabled")
 	errCapZero  = errors.New("max_concurrency is 0")
+	errStale    = errors.New("the run was read before the batch was enqueued")
 )
 
 // shut is why a scan had to leave: the gate was shut for that reason.
@@ -42,7 +43,7 @@ func newGate() *gate {
 func (g *gate) set(reason error) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if errors.Is(g.reason, errStopped) || g.reason == reason {
+	if errors.Is(g.reason, errStopped) || errors.Is(g.reason, reason) {
 		return false
 	}
 	g.reason = reason

@@ -2,30 +2,18 @@ package consumer
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"time"
 
 	"regmend/shared/gitlab"
 	"regmend/shared/postgres"
-	"regmend/shared/stash"
-
-	"github.com/sirupsen/logrus"
 )
 
-const (
-	// putTimeout is how long results may take into the stash once the scan has
-	// to leave.
-	putTimeout = 3 * time.Second
-	// fullPause is the pause between two tries at a full stash.
-	fullPause = 100 * time.Millisecond
-)
-
-// judge decides what the listings mean, and stashes the results. If all of
-// them are empty, the registry first has to show that it still lists anything.
+// judge decides what the listings mean, and stashes the results. If the last of
+// them are empty, the registry first has to show that it still lists anything:
+// one that lost everything a moment ago answers so, too.
 func (v *visit) judge(ctx context.Context) error {
-	if len(v.listings) > 0 && v.empty() {
-		if err := v.prove(ctx, v.state); err != nil {
+	if v.proven() < len(v.listings) {
+		if err := v.prove(ctx, gitlab.Project{}); err != nil {
 			return err
 		}
 	}
@@ -47,7 +35,8 @@ func (v *visit) judgeListings(ctx context.Context) error {
 	}
 	v.nameControl(ctx)
 	v.failures, v.listings, v.names = nil, nil, 0
-	return v.put(ctx, results)
+	v.kept = append(v.kept, results...)
+	return v.putKept(ctx, v.state.Settings)
 }
 
 // missing returns for each listed project the names that have no row. Projects
@@ -61,7 +50,7 @@ func (v *visit) missing(ctx context.Context) (map[int64][]string, error) {
 		projects[l.project.ID] = l.project
 		all = append(all, listed(l.project, l.names)...)
 	}
-	rowless, err := v.db.WithoutRow(ctx, all)
+	rowless, err := v.withoutRow(ctx, all)
 	if err == nil && !v.survey.NonEmpty() && len(rowless) > 0 {
 		rowless, err = v.tagged(ctx, projects, names, rowless)
 	}
@@ -97,7 +86,7 @@ func (v *visit) tagged(ctx context.Context, projects map[int64]gitlab.Project, n
 			tagged = append(tagged, r)
 		}
 	}
-	return v.db.WithoutRow(ctx, tagged)
+	return v.withoutRow(ctx, tagged)
 }
 
 // completed is the result of a listing that was read to its end.
@@ -107,45 +96,4 @@ func (v *visit) completed(l *listing, missing []string) gitlab.Result {
 	slices.Sort(missing)
 	r.Missing = slices.Compact(missing)
 	return r
-}
-
-// put stashes the results. It must survive cancellation: a scan that has to
-// leave takes its results along. A full stash makes it wait.
-func (v *visit) put(ctx context.Context, results []gitlab.Result) error {
-	if len(results) == 0 {
-		return nil
-	}
-	for {
-		putting, cancel := context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
-		stashed, err := v.stash.Put(putting, results)
-		cancel()
-		if err == nil {
-			v.count(results)
-			v.callFlush(ctx, stashed, v.state.Settings)
-			return nil
-		}
-		if !errors.Is(err, stash.ErrFull) || ctx.Err() != nil {
-			v.unstashed.Store(v.gate.stopped())
-			return err
-		}
-		v.requestFlush(ctx)
-		pause(ctx, fullPause)
-	}
-}
-
-// count adds the results to the batch's tally and to the metrics.
-func (v *visit) count(results []gitlab.Result) {
-	for _, r := range results {
-		if r.Status == gitlab.Completed {
-			v.tally.Completed++
-		} else {
-			v.tally.Failed++
-		}
-		v.tally.Missing += len(r.Missing)
-		v.cfg.Metrics.result(r)
-		v.log.WithFields(logrus.Fields{
-			"project_id": r.Project.ID, "full_path": r.Project.FullPath, "status": string(r.Status),
-			"listed": r.Listed, "missing": len(r.Missing),
-		}).Debug("scan done")
-	}
 }

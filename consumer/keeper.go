@@ -45,7 +45,9 @@ type keeper struct {
 	gate    *gate
 	pool    *slots.Pool
 	mender  *mender
-	before  notices // what the last look read
+
+	before   board.Notices // what the last look read
+	beforeAt time.Time     // when it had read that
 }
 
 // run keeps the gate until ctx ends.
@@ -61,7 +63,8 @@ func (k *keeper) run(ctx context.Context) error {
 		if k.gate.set(reason) {
 			k.tell(reason)
 		}
-		mending.TryGo(func() error { k.mender.mend(ctx, reason); return nil })
+		seen := k.before
+		mending.TryGo(func() error { k.mender.mend(ctx, reason, seen); return nil })
 		select {
 		case <-changed:
 			k.pool.Wake()
@@ -90,7 +93,9 @@ func (k *keeper) tell(reason error) {
 func (k *keeper) look(ctx context.Context) error {
 	state, err := k.watch.Now()
 	if err != nil {
-		return held{board.HoldPostgres, fmt.Sprintf("Postgres: %v", err)}
+		reason := held{board.HoldPostgres, fmt.Sprintf("Postgres: %v", err)}
+		k.post(ctx, reason)
+		return reason
 	}
 	switch {
 	case !state.Settings.ScanEnabled:
@@ -100,49 +105,28 @@ func (k *keeper) look(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, boardTimeout)
 	defer cancel()
-	now, err := k.read(ctx)
+	now, err := k.board.Notices(ctx)
 	if err != nil {
 		return held{holdRedis, fmt.Sprintf("Redis: %v", err)}
 	}
 	reason := k.judge(state, now)
-	k.before = now
+	k.before, k.beforeAt = now, time.Now()
 	k.post(ctx, reason)
 	return reason
-}
-
-// notices is what stands on the board.
-type notices struct {
-	at      time.Time // when reading began
-	mark    board.RunMark
-	hold    board.Hold    // zero: none
-	witness board.Witness // zero: none
-}
-
-func (k *keeper) read(ctx context.Context) (notices, error) {
-	n := notices{at: time.Now()}
-	var err error
-	if n.mark, err = k.board.RunMark(ctx); err != nil {
-		return n, err
-	}
-	if n.hold, _, err = k.board.Holding(ctx); err != nil {
-		return n, err
-	}
-	n.witness, _, err = k.board.Witness(ctx)
-	return n, err
 }
 
 // judge returns the reason to hold, nil if there is none. Run and witness
 // every process judges for itself; of the notices of others only those about
 // the registry are taken.
-func (k *keeper) judge(state postgres.State, now notices) error {
-	remembered := postgres.Remembered{Run: k.before.mark.Run, Scan: k.before.mark.Scan, At: k.before.at}
+func (k *keeper) judge(state postgres.State, now board.Notices) error {
+	remembered := postgres.Remembered{Run: k.before.Run.Run, Scan: k.before.Run.Scan, At: k.beforeAt}
 	if err := state.Agrees(remembered, k.mender.identity()); err != nil {
 		return held{board.HoldRun, err.Error()}
 	}
-	if now.hold.Kind == board.HoldRegistry {
-		return held{now.hold.Kind, now.hold.Reason}
+	if now.Hold.Kind == board.HoldRegistry {
+		return held{now.Hold.Kind, now.Hold.Reason}
 	}
-	return k.mender.ready(state, now.witness)
+	return k.mender.ready(state, now.Witness)
 }
 
 // post puts what this process found out by itself on the board, to be shown.
@@ -151,6 +135,8 @@ func (k *keeper) post(ctx context.Context, reason error) {
 	if !errors.As(reason, &broken) || broken.kind == board.HoldRegistry || broken.kind == holdRedis {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, boardTimeout)
+	defer cancel()
 	notice := board.Hold{Kind: broken.kind, Reason: broken.reason, Since: time.Now(), By: k.process}
 	if err := k.board.SetHold(ctx, notice, noticeFor); err != nil {
 		k.log.WithError(err).Warn("the reason for holding could not be noted in Redis")

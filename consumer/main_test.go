@@ -1,10 +1,21 @@
 package consumer_test
 
 import (
+	"flag"
 	"os"
 	"testing"
 
 	"regmend/shared/postgres/postgrestest"
 )
 
-func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childName) != "" {
+		os.Exit(child())
+	}
+	// The tests wait more than they work.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
+	os.Exit(postgrestest.Main(m))
+}

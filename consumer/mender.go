@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"regmend/shared/board"
+	"regmend/shared/gitlab"
 	"regmend/shared/postgres"
 	"regmend/shared/registry"
 	"regmend/shared/slots"
@@ -21,8 +22,9 @@ const (
 	holdFor    = 20 * time.Second
 	triesApart = 8 * time.Second
 	firstTry   = time.Second
-	// tryTimeout ends a try that got no answer.
-	tryTimeout = time.Minute
+	// tryLease is how long a try keeps the others from trying. One that takes
+	// longer, or whose process died, is joined by another, which is harmless.
+	tryLease = 20 * time.Second
 	// lockName is of the lock under which one consumer tries for all.
 	lockName = "mend"
 )
@@ -68,31 +70,42 @@ func (m *mender) ready(state postgres.State, heard board.Witness) error {
 func (m *mender) hold(ctx context.Context, err error) error {
 	broken := held{board.HoldRegistry, err.Error()}
 	errors.As(err, &broken) // the witness says its own
-	wait := retryAfter(err)
-	notice := board.Hold{Kind: broken.kind, Reason: broken.reason, Since: time.Now(), By: m.process}
-	if wait > 0 {
-		notice.Until = time.Now().Add(wait)
-	}
-	m.failed(wait)
 	m.metrics.held(broken.kind)
-	posting, cancel := context.WithTimeout(context.WithoutCancel(ctx), boardTimeout)
-	defer cancel()
-	if err := m.board.SetHold(posting, notice, wait+holdFor); err != nil {
-		m.log.WithError(err).Warn("the reason for holding could not be noted in Redis")
-	}
 	if m.gate.set(broken) {
 		m.log.WithField("reason", broken.reason).Warn("scanning is held")
+	}
+	wait := retryAfter(err)
+	next := m.failed(wait)
+	posting, cancel := context.WithTimeout(context.WithoutCancel(ctx), boardTimeout)
+	defer cancel()
+	if err := m.post(posting, broken, wait, next); err != nil {
+		m.log.WithError(err).Warn("the reason for holding could not be noted in Redis")
 	}
 	return shut{broken}
 }
 
-// failed puts the next try off: by what the registry asked for, else for a
-// while that doubles.
-func (m *mender) failed(wait time.Duration) {
+// post puts the notice up and, where no other process tries just now, keeps
+// them all from trying before next.
+func (m *mender) post(ctx context.Context, broken held, wait time.Duration, next time.Time) error {
+	notice := board.Hold{Kind: broken.kind, Reason: broken.reason, Since: time.Now(), By: m.process}
+	if wait > 0 {
+		notice.Until = time.Now().Add(wait)
+	}
+	if err := m.board.SetHold(ctx, notice, wait+holdFor); err != nil {
+		return err
+	}
+	_, err := m.board.Lock(ctx, lockName, m.process, max(time.Until(next), time.Millisecond))
+	return err
+}
+
+// failed puts the next try off, by what the registry asked for, else for a
+// while that doubles, and returns when it is.
+func (m *mender) failed(wait time.Duration) (next time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.pause = min(max(2*m.pause, firstTry), triesApart)
 	m.next = time.Now().Add(max(wait, m.pause))
+	return m.next
 }
 
 func (m *mender) succeeded() {
@@ -101,53 +114,67 @@ func (m *mender) succeeded() {
 	m.pause, m.next = 0, time.Time{}
 }
 
-func (m *mender) due() bool {
+// due tells whether a try may be made now: neither one's own pause nor the one
+// that the registry asked somebody for must be cut short.
+func (m *mender) due(hold board.Hold) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return !time.Now().Before(m.next)
+	now := time.Now()
+	return !now.Before(m.next) && !now.Before(hold.Until)
 }
+
+// try is something asked of the registry under a slot.
+type try func(context.Context, postgres.State) error
 
 // mend does what is due while reason (nil: none) holds scanning: it asks the
 // registry who it is, tries whether it works again, and hears the witness
-// before it is too old.
-func (m *mender) mend(ctx context.Context, reason error) {
+// before it is too old. seen is what stood on the board.
+func (m *mender) mend(ctx context.Context, reason error, seen board.Notices) {
 	state, err := m.watch.Now()
-	if err != nil || !m.due() || !state.Settings.ScanEnabled {
+	if err != nil || !state.Settings.ScanEnabled || !m.due(seen.Hold) {
 		return
 	}
-	try, alone := m.task(ctx, state, reason)
+	try, alone := m.task(reason, seen)
 	if try == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
-	defer cancel()
 	if alone {
-		mine, err := m.board.Lock(ctx, lockName, m.process, tryTimeout)
+		mine, err := m.board.Lock(ctx, lockName, m.process, tryLease)
 		if err != nil || !mine {
 			return // Redis away is the keeper's to notice
 		}
-		defer m.unlock(ctx)
 	}
 	slot, release, err := m.pool.Acquire(ctx)
 	if err != nil {
 		return // no slot, no try
 	}
 	defer release()
-	switch err := try(slot, state); {
+	if m.settle(ctx, slot, try(slot, state)) && alone {
+		m.unlock(ctx)
+	}
+}
+
+// settle acts on the outcome of a try and tells whether the next one may follow
+// at once.
+func (m *mender) settle(ctx, slot context.Context, err error) bool {
+	switch {
 	case err == nil:
 		m.succeeded()
+		return true
 	case slot.Err() != nil: // it was cut short
+		return true
 	case registrys(err):
 		_ = m.hold(ctx, err) // the reason stands on the board
 	default:
 		m.failed(0)
 		m.log.WithError(err).Warn("the registry could not be tried")
 	}
+	return false
 }
 
 // task picks what is to be done, nil if nothing is, and tells whether one
 // consumer does it for all.
-func (m *mender) task(ctx context.Context, state postgres.State, reason error) (try func(context.Context, postgres.State) error, alone bool) {
+func (m *mender) task(reason error, seen board.Notices) (do try, alone bool) {
 	var broken held
 	errors.As(reason, &broken)
 	switch {
@@ -155,7 +182,7 @@ func (m *mender) task(ctx context.Context, state postgres.State, reason error) (
 		return m.identify, false
 	case broken.kind == board.HoldRegistry:
 		return m.prove, true
-	case broken.kind == board.HoldWitness, reason == nil && m.witness.ages(ctx):
+	case broken.kind == board.HoldWitness, reason == nil && time.Since(seen.Witness.At) > hearAfter:
 		return m.hear, true
 	default:
 		return nil, false
@@ -163,35 +190,47 @@ func (m *mender) task(ctx context.Context, state postgres.State, reason error) (
 }
 
 func (m *mender) unlock(ctx context.Context) {
-	if err := m.board.Unlock(context.WithoutCancel(ctx), lockName, m.process); err != nil {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), boardTimeout)
+	defer cancel()
+	if err := m.board.Unlock(ctx, lockName, m.process); err != nil {
 		m.log.WithError(err).Debug("a lock is left to expire")
 	}
 }
 
-// identify asks the registry who it is.
+// identify asks the registry who it is. That it answers does not end a hold:
+// GitLab's registry answers that much while its database is down.
 func (m *mender) identify(ctx context.Context, _ postgres.State) error {
 	found, err := m.registry.Probe(ctx)
 	if err != nil {
 		return err
 	}
-	m.mu.Lock()
-	m.known = found.Identity
-	m.mu.Unlock()
+	m.know(found.Identity)
 	m.log.WithFields(logrus.Fields{"registry": found.Identity, "version": found.Version}).Info("registry found")
-	return m.board.ClearHold(ctx, board.HoldRegistry)
+	return nil
+}
+
+func (m *mender) know(identity string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known = identity
 }
 
 // prove ends the hold if the registry proves that it works.
 func (m *mender) prove(ctx context.Context, state postgres.State) error {
-	if err := m.witness.prove(ctx, state); err != nil {
+	if err := m.witness.prove(ctx, state, gitlab.Project{}); err != nil {
 		return err
 	}
 	return m.board.ClearHold(ctx, board.HoldRegistry)
 }
 
-// hear hears the witness.
+// hear hears the witness, and takes note if the registry is another one by now.
 func (m *mender) hear(ctx context.Context, state postgres.State) error {
-	if _, err := m.witness.hear(ctx, state); err != nil {
+	heard, err := m.witness.hear(ctx, state)
+	if err != nil {
+		return err
+	}
+	m.know(heard.Registry)
+	if err := trust(heard, state.Run.ID, heard.Registry, state.Settings.WitnessShare, time.Now()); err != nil {
 		return err
 	}
 	return m.board.ClearHold(ctx, board.HoldWitness)

@@ -73,4 +73,4 @@ func (m *Metrics) flush(results int, took time.Duration) {
 	m.flushed.Observe(float64(results))
 }
 
-func (m *Metrics) held(kind string) { m.holdings.WithLabelValues(string(kind)).Inc() }
+func (m *Metrics) held(kind string) { m.holdings.WithLabelValues(kind).Inc() }

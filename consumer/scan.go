@@ -9,6 +9,7 @@ import (
 
 	"regmend/shared/board"
 	"regmend/shared/claims"
+	"regmend/shared/gitlab"
 	"regmend/shared/postgres"
 	"regmend/shared/slots"
 	"regmend/shared/tasks"
@@ -17,9 +18,9 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// pauseAfterError is how long a batch waits before it tries Postgres or Redis
-// again.
-const pauseAfterError = time.Second
+// A batch that Postgres or Redis failed tries again after firstPause, and each
+// time after twice as long up to longestPause.
+const firstPause, longestPause = time.Second, 8 * time.Second
 
 // handleScan is asynq's handler of a scan task. It returns nil when the batch
 // is done or nobody's any more.
@@ -28,12 +29,10 @@ func (c *Consumer) handleScan(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 	}
-	began := time.Now()
-	err = b.claimed(ctx)
-	if err != nil {
+	if err := b.claimed(ctx); err != nil {
 		return err
 	}
-	b.tally.Took = time.Since(began)
+	b.tally.Took = time.Since(b.since)
 	b.tally.Done = len(b.scan.IDs) - b.tally.Completed - b.tally.Failed - b.tally.Gone
 	return b.report(t)
 }
@@ -46,8 +45,12 @@ type batch struct {
 	work  claims.Work
 	scan  tasks.Scan
 	tally tasks.Scanned
-	// begun is how many times the batch was begun, this time included.
+	// begun is how many times the batch was begun, this time included, and
+	// since when it is in these hands.
 	begun int
+	since time.Time
+	// kept are results that could not be stashed yet.
+	kept []gitlab.Result
 }
 
 func (c *Consumer) newBatch(ctx context.Context, t *asynq.Task) (*batch, error) {
@@ -66,6 +69,7 @@ func (c *Consumer) newBatch(ctx context.Context, t *asynq.Task) (*batch, error) 
 		log:      c.log.WithField("task_id", id),
 		work:     claims.Work{Name: name.Name, Generation: name.Generation, Queue: queue, Payload: t.Payload()},
 		scan:     scan,
+		since:    time.Now(),
 	}, nil
 }
 
@@ -114,31 +118,45 @@ func (b *batch) unclaim(ctx context.Context) {
 // untilDone tries the batch until every project is done. It waits here, in the
 // handler, for as long as scanning is held: waiting is no failure.
 func (b *batch) untilDone(ctx context.Context) error {
+	defer b.leave(ctx)
+	wait := firstPause
 	for {
-		if err := b.gate.wait(ctx); err != nil {
-			return err
-		}
-		state, err := b.watch.Now()
-		if err == nil && state.Run.ID != b.scan.Run {
-			b.tally.Note = fmt.Sprintf("of run %d, discarded: this is run %d", b.scan.Run, state.Run.ID)
-			return nil
-		}
-		if err == nil {
-			err = b.try(ctx, state)
-		}
+		err := b.once(ctx)
 		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, errStopped):
+		case err == nil, errors.Is(err, errStopped):
 			return err
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case !gaveWay(err):
-			b.log.WithError(err).Warn("the batch goes on in a moment")
-			b.holdDatabase(ctx, err)
-			pause(ctx, pauseAfterError)
+		case gaveWay(err):
+			wait = firstPause
+			continue
 		}
+		b.log.WithError(err).Warn("the batch goes on in a moment")
+		b.holdDatabase(ctx, err)
+		pause(ctx, wait)
+		wait = min(2*wait, longestPause)
 	}
+}
+
+// once makes one attempt when scanning may go on.
+func (b *batch) once(ctx context.Context) error {
+	if err := b.gate.wait(ctx); err != nil {
+		return err
+	}
+	state, err := b.watch.Now()
+	if err != nil {
+		return databaseError{err}
+	}
+	if state.Run.ID == b.scan.Run {
+		return b.try(ctx, state)
+	}
+	if state.ReadAt.Before(b.since) {
+		// Only a later look is sure to know the run that the batch is of.
+		pause(ctx, lookEvery)
+		return shut{errStale}
+	}
+	b.tally.Note = fmt.Sprintf("of run %d, discarded: this is run %d", b.scan.Run, state.Run.ID)
+	return nil
 }
 
 // gaveWay tells whether the scan left because it was told to, by the gate or
@@ -148,8 +166,13 @@ func gaveWay(err error) bool {
 	return errors.As(err, &s) || errors.Is(err, slots.ErrLost) || errors.Is(err, slots.ErrSurplus)
 }
 
-// holdDatabase says on the board that Postgres is why scans do not go on.
+// holdDatabase says on the board that Postgres is why scans do not go on, if
+// it is.
 func (b *batch) holdDatabase(ctx context.Context, err error) {
+	var ours databaseError
+	if !errors.As(err, &ours) {
+		return
+	}
 	notice := board.Hold{Kind: board.HoldPostgres, Reason: err.Error(), Since: time.Now(), By: b.cfg.Process}
 	if err := b.board.SetHold(ctx, notice, noticeFor); err != nil {
 		b.log.WithError(err).Debug("the reason for holding could not be noted in Redis")
@@ -165,6 +188,9 @@ func (b *batch) try(ctx context.Context, state postgres.State) error {
 		return err
 	}
 	defer release()
+	if err := b.putKept(ctx, state.Settings); err != nil {
+		return err
+	}
 	loaded, err := b.load(ctx, state)
 	if err != nil || len(loaded.Projects) == 0 {
 		return err
@@ -194,7 +220,7 @@ func (b *batch) load(ctx context.Context, state postgres.State) (postgres.Loaded
 	}
 	loaded, err := b.db.Load(ctx, state.Run, left, after)
 	if err != nil {
-		return loaded, err
+		return loaded, databaseError{err}
 	}
 	b.tally.Gone = loaded.Gone
 	return loaded, b.raise(ctx, state.Run.ID, loaded.Scan)

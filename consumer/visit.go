@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"regmend/shared/gitlab"
@@ -24,7 +23,7 @@ const (
 	judgeEvery = time.Second
 	// salvageTimeout is how long an abandoned attempt may take to keep what it
 	// did.
-	salvageTimeout = 3 * time.Second
+	salvageTimeout = 1500 * time.Millisecond
 	// deathsAllowed is how many processes may die scanning a project before it
 	// is recorded as failed.
 	deathsAllowed = 3
@@ -94,11 +93,12 @@ func (v *visit) all(ctx context.Context) error {
 }
 
 // salvage stashes what can be judged without the registry, for the attempt was
-// abandoned. Listings that are all empty prove nothing alone and are dropped.
+// abandoned. Empty listings that nothing was listed after are dropped.
 func (v *visit) salvage(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), salvageTimeout)
 	defer cancel()
-	if v.empty() || !v.survey.NonEmpty() {
+	v.listings = v.listings[:v.proven()]
+	if !v.survey.NonEmpty() {
 		v.listings = nil
 	}
 	if err := v.judgeListings(ctx); err != nil {
@@ -160,11 +160,6 @@ func (v *visit) mark(ctx context.Context, p gitlab.Project) (deadly bool, unmark
 // errPanic is a panic while a project was listed.
 var errPanic = errors.New("panic")
 
-// databaseError tells an error of Postgres in mid-listing from the registry's.
-type databaseError struct{ error }
-
-func (e databaseError) Unwrap() error { return e.error }
-
 // list reads the project's listing to its end.
 func (v *visit) list(ctx context.Context, p gitlab.Project) (l *listing, err error) {
 	defer func() {
@@ -189,9 +184,9 @@ func (v *visit) sift(ctx context.Context, l *listing) error {
 	if len(l.names)-l.sifted < sieve {
 		return nil
 	}
-	missing, err := v.db.WithoutRow(ctx, listed(l.project, l.names[l.sifted:]))
+	missing, err := v.withoutRow(ctx, listed(l.project, l.names[l.sifted:]))
 	if err != nil {
-		return databaseError{err}
+		return err
 	}
 	v.names -= len(l.names) - l.sifted - len(missing)
 	l.names = l.names[:l.sifted]
@@ -200,6 +195,15 @@ func (v *visit) sift(ctx context.Context, l *listing) error {
 	}
 	l.sifted = len(l.names)
 	return nil
+}
+
+// withoutRow asks Postgres which of the repositories have no row.
+func (b *batch) withoutRow(ctx context.Context, all []postgres.Listed) ([]postgres.Listed, error) {
+	missing, err := b.db.WithoutRow(ctx, all)
+	if err != nil {
+		return nil, databaseError{err}
+	}
+	return missing, nil
 }
 
 // listed names the project's repositories for a question to Postgres.
@@ -227,7 +231,7 @@ func (v *visit) explain(ctx context.Context, p gitlab.Project, err error) error 
 		log.Warn("the registry fails; the scan waits for it")
 		return v.mender.hold(ctx, err)
 	case unclear:
-		if err := v.prove(ctx, v.state); err != nil {
+		if err := v.prove(ctx, p); err != nil {
 			return err
 		}
 	}
@@ -248,7 +252,13 @@ func (v *visit) result(p gitlab.Project) gitlab.Result {
 	return gitlab.Result{Run: v.state.Run.ID, Scan: v.scan, Project: p}
 }
 
-// empty tells whether no listing holds anything.
-func (v *visit) empty() bool {
-	return !slices.ContainsFunc(v.listings, func(l *listing) bool { return l.evidence.Listed > 0 })
+// proven is how many of the listings were made before the last one that holds
+// something: by that one the registry showed that empty ones are to be believed.
+func (v *visit) proven() int {
+	for i := len(v.listings); i > 0; i-- {
+		if v.listings[i-1].evidence.Listed > 0 {
+			return i
+		}
+	}
+	return 0
 }

@@ -11,6 +11,7 @@ import (
 	"regmend/shared/postgres"
 	"regmend/shared/registry"
 
+	"github.com/google/uuid"
 	"github.com/sirupsen/logrus"
 )
 
@@ -51,19 +52,13 @@ func trust(heard board.Witness, run int64, registry string, share int, now time.
 	}
 }
 
-// ages tells whether it is time to hear the witness again.
-func (w *witness) ages(ctx context.Context) bool {
-	heard, ok, err := w.board.Witness(ctx)
-	return err == nil && (!ok || time.Since(heard.At) > hearAfter)
-}
-
 // hear looks for sampled container repositories, notes the outcome on the board
-// and returns it. An error says that there is none. The
-// project of the last repository found becomes the control.
+// and returns it. An error says that there is none. The project of the last
+// repository found becomes the control.
 func (w *witness) hear(ctx context.Context, state postgres.State) (board.Witness, error) {
 	sample, err := w.db.Sample(ctx, witnessSample)
 	if err != nil {
-		return board.Witness{}, err
+		return board.Witness{}, databaseError{err}
 	}
 	identity, err := w.registry.Probe(ctx)
 	if err != nil {
@@ -92,12 +87,14 @@ func (w *witness) hear(ctx context.Context, state postgres.State) (board.Witness
 // count counts into heard what the registry holds of the sample, until the
 // share is certainly reached, and returns a project of what it found.
 func (w *witness) count(ctx context.Context, sample []postgres.Sampled, share int, heard *board.Witness) (found gitlab.Project, err error) {
-	errs := 0
+	errs := 0 // in a row
 	for _, s := range sample {
 		if len(sample) >= witnessQuorum && heard.Found*100 >= max(len(sample)*share, 1) {
-			break
+			return found, nil
 		}
-		ok, err := w.registry.Holds(ctx, s.Project.RepositoryPath(s.Name))
+		var holds bool
+		holds, err = w.registry.Holds(ctx, s.Project.RepositoryPath(s.Name))
+		heard.Sampled++
 		switch {
 		case ctx.Err() != nil:
 			return found, context.Cause(ctx)
@@ -105,42 +102,60 @@ func (w *witness) count(ctx context.Context, sample []postgres.Sampled, share in
 			if errs++; blame(err) == theRegistry || errs >= witnessPatience {
 				return found, err
 			}
-		case ok:
-			errs = 0
+			continue
+		case holds:
 			heard.Found++
 			found = s.Project
-		default:
-			errs = 0
 		}
-		heard.Sampled++
+		errs = 0
+	}
+	if heard.Found == 0 {
+		return found, err // that of the last request, if it failed
 	}
 	return found, nil
 }
 
 // prove returns nil if the registry shows that it works: the control, the last
-// project that listed repositories, still lists some; where there is none any
-// more, the witness is heard.
-func (w *witness) prove(ctx context.Context, state postgres.State) error {
-	path, known, err := w.board.Control(ctx, state.Run.ID)
+// project that listed repositories, still lists some. Where there is none, or
+// none that can speak for others, the witness is heard. suspect is the project
+// whose error asks for the proof; it cannot be its own control.
+func (w *witness) prove(ctx context.Context, state postgres.State, suspect gitlab.Project) error {
+	control, known, err := w.board.Control(ctx, state.Run.ID)
 	if err != nil {
 		return err
 	}
-	if known {
-		listed, err := w.lists(ctx, path)
-		if err != nil || listed {
+	emptied := false
+	if known && control != suspect.RegistryPath() {
+		listed, err := w.lists(ctx, control)
+		switch {
+		case listed:
+			return nil
+		case err == nil:
+			emptied = true
+		case blame(err) != unclear:
 			return err
 		}
 	}
 	heard, err := w.hear(ctx, state)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if known && heard.Found == 0 {
+	case emptied && heard.Found == 0:
 		return held{board.HoldRegistry, fmt.Sprintf(
 			"%s listed repositories before and lists none now, and none of %d sampled repositories that GitLab knows is found: "+
-				"did the registry lose them? If that is meant, begin a new run: regmend run new --reason …", path, heard.Sampled)}
+				"did the registry lose them? If that is meant, begin a new run: regmend run new --reason …", control, heard.Sampled)}
+	case heard.Sampled == 0:
+		return w.answers(ctx)
+	default:
+		return trust(heard, state.Run.ID, heard.Registry, state.Settings.WitnessShare, time.Now())
 	}
-	return trust(heard, state.Run.ID, heard.Registry, state.Settings.WitnessShare, time.Now())
+}
+
+// answers returns nil if the registry can say of a name that nobody has that it
+// holds nothing. That is the least it can show where nothing is known of it.
+func (w *witness) answers(ctx context.Context) error {
+	_, err := w.lists(ctx, "regmend-asks-whether-lists-work/"+uuid.NewString())
+	return err
 }
 
 // errEnough ends a listing of which no more needs to be known.

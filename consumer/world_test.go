@@ -2,20 +2,26 @@ package consumer_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
-	"io"
 	"testing"
 	"time"
 
 	"regmend/consumer"
 	"regmend/producer"
 	"regmend/shared/board"
+	"regmend/shared/claims"
 	"regmend/shared/postgres"
 	"regmend/shared/postgres/postgrestest"
 	"regmend/shared/registry"
 	"regmend/shared/registry/registrytest"
+	"regmend/shared/servers"
 	"regmend/shared/servers/redistest"
+	"regmend/shared/slots"
+	"regmend/shared/stash"
+	"regmend/shared/tasks"
 
+	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"github.com/sirupsen/logrus"
 )
@@ -24,42 +30,61 @@ import (
 // registry double, and what regmend runs on them.
 type world struct {
 	*postgrestest.Database
-	t        *testing.T
-	redis    *redis.Client
-	registry *registrytest.Registry
-	url      string // of the registry
-	log      logrus.FieldLogger
-	started  int
+	t           *testing.T
+	redisServer *servers.Redis
+	redis       *redis.Client // for looking
+	hook        redis.Hook    // nil, or what sees the processes' commands
+	registry    *registrytest.Registry
+	log         logrus.FieldLogger
+	reach       reach
+	timing      timing
+	deadly      string // the registry path whose listing panics
+	started     int
 }
 
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	reg := registrytest.NewServer(t, registrytest.Options{})
-	return &world{
-		Database: postgrestest.New(t),
-		t:        t,
-		redis:    redistest.New(t),
-		registry: reg.Registry,
-		url:      reg.URL,
-		log:      testLog(t),
+// reach is where a process finds the servers.
+type reach struct{ Database, Redis, Registry string }
+
+// timing is that of processes; they all need the same.
+type timing struct {
+	Slots  slots.Config
+	Claims claims.Config
+}
+
+// quick is fast enough for tests and slow enough for a busy machine.
+func quick() timing {
+	return timing{
+		Slots:  slots.Config{Lease: 2 * time.Second, Timeout: 500 * time.Millisecond},
+		Claims: claims.Config{Lease: 3 * time.Second, Look: 500 * time.Millisecond},
 	}
+}
+
+func newWorld(t *testing.T) *world { return newWorldOf(t, registrytest.Options{}) }
+
+func newWorldOf(t *testing.T, options registrytest.Options) *world {
+	t.Helper()
+	t.Parallel()
+	reg := registrytest.NewServer(t, options)
+	server := redistest.Start(t)
+	w := &world{
+		Database:    postgrestest.New(t),
+		t:           t,
+		redisServer: server,
+		redis:       redistest.Client(t, server),
+		registry:    reg.Registry,
+		log:         testLog(t),
+		timing:      quick(),
+	}
+	w.reach = reach{Database: w.URL, Redis: server.URL, Registry: reg.URL}
+	return w
 }
 
 // testLog writes to the test's log, shown when it fails.
 func testLog(t *testing.T) logrus.FieldLogger {
 	log := logrus.New()
-	log.SetOutput(testWriter{t})
+	log.SetOutput(t.Output())
 	return log
 }
-
-type testWriter struct{ t *testing.T }
-
-func (w testWriter) Write(line []byte) (int, error) {
-	fmt.Fprint(w.t.Output(), string(line))
-	return len(line), nil
-}
-
-var _ io.Writer = testWriter{}
 
 // pushed makes a repository that the registry holds and GitLab knows.
 func (w *world) pushed(project int64, fullPath, name string) {
@@ -69,12 +94,42 @@ func (w *world) pushed(project int64, fullPath, name string) {
 
 // lost makes a repository that only the registry holds.
 func (w *world) lost(fullPath, name string) {
-	path := fullPath
-	if name != "" {
-		path += "/" + name
-	}
-	w.registry.Push(path, "latest")
+	w.registry.Push(join(fullPath, name), "latest")
 }
+
+func join(fullPath, name string) string {
+	if name == "" {
+		return fullPath
+	}
+	return fullPath + "/" + name
+}
+
+// projects makes so many projects group/app1, group/app2 …, of which every
+// tenth has a known repository "web" and a lost one, and returns the lowest ID.
+func (w *world) projects(n int) (first int64) {
+	w.t.Helper()
+	w.Exec(w.t, `
+WITH made AS (
+    INSERT INTO public.projects (name, path, namespace_id)
+    SELECT 'app' || i, 'app' || i, 1 FROM generate_series(1, $1::int) AS i ORDER BY i
+    RETURNING id, path
+)
+INSERT INTO public.routes (source_id, source_type, path, name) SELECT id, 'Project', 'group/' || path, path FROM made`, n)
+	w.Exec(w.t, `
+INSERT INTO public.container_repositories (project_id, name, created_at, updated_at)
+SELECT id, 'web', now(), now() FROM public.projects WHERE substr(path, 4)::int % 10 = 0`)
+	w.registry.Push("group", "so-that-the-namespace-is-known")
+	for i := 10; i <= n; i += 10 {
+		w.lost(app(i), "web")
+		w.lost(app(i), "lost")
+	}
+	if err := w.SQL.GetContext(w.t.Context(), &first, `SELECT min(id) FROM public.projects`); err != nil {
+		w.t.Fatal(err)
+	}
+	return first
+}
+
+func app(i int) string { return fmt.Sprintf("group/app%d", i) }
 
 // set changes a setting.
 func (w *world) set(key, value string) {
@@ -87,11 +142,15 @@ func (w *world) set(key, value string) {
 // begin begins a run and enables scanning.
 func (w *world) begin() postgres.Run {
 	w.t.Helper()
-	found, err := w.client().Probe(w.t.Context())
+	found, err := w.client(w.reach.Registry).Probe(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	run, err := w.DB.NewRun(w.t.Context(), "test", found.Identity, 0)
+	mark, err := board.New(w.redis).RunMark(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	run, err := w.DB.NewRun(w.t.Context(), "test", found.Identity, mark.Scan)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -102,13 +161,54 @@ func (w *world) begin() postgres.Run {
 	return run
 }
 
-func (w *world) client() *registry.Client {
+func (w *world) client(url string) *registry.Client {
 	w.t.Helper()
-	c, err := registry.New(registry.Config{URL: w.url, Log: w.log})
+	c, err := newRegistry(url, w.deadly, func(path string) { panic("a fault of ours in " + path) })
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return c
+}
+
+// newRegistry makes a client that calls die when it has listed the deadly path.
+func newRegistry(url, deadly string, die func(path string)) (*registry.Client, error) {
+	log := logrus.New()
+	log.SetLevel(logrus.DebugLevel)
+	log.SetOutput(discard{})
+	if deadly != "" {
+		log.AddHook(deathHook{at: "/gitlab/v1/repository-paths/" + deadly + "/repositories/list/", die: die})
+	}
+	return registry.New(registry.Config{URL: url, Log: log})
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// deathHook waits for the line that a client logs for each page.
+type deathHook struct {
+	at  string
+	die func(path string)
+}
+
+func (deathHook) Levels() []logrus.Level { return []logrus.Level{logrus.DebugLevel} }
+
+func (h deathHook) Fire(entry *logrus.Entry) error {
+	if entry.Data["path"] == h.at {
+		h.die(h.at)
+	}
+	return nil
+}
+
+// newRedis makes a client like the command line's.
+func newRedis(url string) (*redis.Client, error) {
+	options, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	options.ContextTimeoutEnabled = true
+	options.DialerRetries = 1
+	return redis.NewClient(options), nil
 }
 
 // running is a process of regmend's, here a goroutine.
@@ -125,54 +225,117 @@ func (r *running) end() error {
 	return r.err
 }
 
-func (w *world) run(part func(context.Context, *postgres.Watch, string) error) *running {
+// part is a consumer or a producer.
+type part func(context.Context, *postgres.DB, *postgres.Watch, redis.UniversalClient, string) error
+
+func (w *world) run(work part) *running {
+	w.t.Helper()
 	w.started++
 	name := fmt.Sprintf("process-%d", w.started)
+	db := postgrestest.Open(w.t, w.reach.Database)
+	rdb, err := newRedis(w.reach.Redis)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if w.hook != nil {
+		rdb.AddHook(w.hook)
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	watch := postgres.NewWatch(w.DB, w.log)
-	watched := make(chan struct{})
-	watchCtx, stopWatch := context.WithCancel(context.Background())
-	go func() { defer close(watched); _ = watch.Run(watchCtx) }()
 	r := &running{stop: stop, ended: make(chan struct{})}
 	go func() {
 		defer close(r.ended)
-		r.err = part(ctx, watch, name)
-		stopWatch()
-		<-watched
+		r.err = watched(ctx, db, w.log, func(ctx context.Context, watch *postgres.Watch) error {
+			return work(ctx, db, watch, rdb, name)
+		})
+		_ = rdb.Close()
 	}()
-	w.t.Cleanup(func() {
-		if err := r.end(); err != nil {
-			w.t.Errorf("%s ended with %v", name, err)
-		}
-	})
+	w.t.Cleanup(func() { _ = r.end() })
 	return r
 }
 
+// watched runs work with a watch beside it.
+func watched(ctx context.Context, db *postgres.DB, log logrus.FieldLogger, work func(context.Context, *postgres.Watch) error) error {
+	watch := postgres.NewWatch(db, log)
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- watch.Run(watching) }()
+	err := work(ctx, watch)
+	stop()
+	<-ended
+	return err
+}
+
 func (w *world) consumer() *running {
-	return w.run(func(ctx context.Context, watch *postgres.Watch, name string) error {
-		return consumer.New(w.DB, watch, w.redis, w.client(), w.log, consumer.Config{Process: name}).Run(ctx)
+	w.t.Helper()
+	client := w.client(w.reach.Registry)
+	return w.run(func(ctx context.Context, db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, name string) error {
+		cfg := consumer.Config{Process: name, Slots: w.timing.Slots, Claims: w.timing.Claims}
+		return consumer.New(db, watch, rdb, client, w.log, cfg).Run(ctx)
 	})
 }
 
 func (w *world) producer() *running {
+	w.t.Helper()
+	client := w.client(w.reach.Registry)
 	identity := func(ctx context.Context) (string, error) {
-		found, err := w.client().Probe(ctx)
+		found, err := client.Probe(ctx)
 		return found.Identity, err
 	}
-	return w.run(func(ctx context.Context, watch *postgres.Watch, name string) error {
-		return producer.New(w.DB, watch, w.redis, identity, w.log, producer.Config{Process: name, Interval: 2 * time.Second}).Run(ctx)
+	return w.run(func(ctx context.Context, db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, name string) error {
+		cfg := producer.Config{Process: name, Interval: time.Second, Claims: w.timing.Claims}
+		return producer.New(db, watch, rdb, identity, w.log, cfg).Run(ctx)
 	})
 }
 
-// await waits until the condition holds.
-func (w *world) await(what string, within time.Duration, condition func() bool) {
+// enqueue enqueues a batch as an operator does, and returns its task's ID.
+func (w *world) enqueue(name string, scan tasks.Scan) string {
 	w.t.Helper()
-	deadline := time.Now().Add(within)
+	batch := tasks.Batch{Name: name}
+	if err := tasks.Enqueue(w.t.Context(), tasks.NewClient(w.redis), tasks.QueueAdhoc, batch, scan); err != nil {
+		w.t.Fatal(err)
+	}
+	return batch.String()
+}
+
+// result awaits the end of an enqueued batch and returns what became of it.
+func (w *world) result(id string) (scanned tasks.Scanned) {
+	w.t.Helper()
+	inspector := asynq.NewInspectorFromRedisClient(w.redis)
+	w.await("task "+id+" is done", func() bool {
+		task, err := inspector.GetTaskInfo(tasks.QueueAdhoc, id)
+		return err == nil && task.State == asynq.TaskStateCompleted && json.Unmarshal(task.Result, &scanned) == nil
+	})
+	return scanned
+}
+
+// patience is for what has to come about by itself.
+const patience = 40 * time.Second
+
+// await waits until the condition holds.
+func (w *world) await(what string, condition func() bool) {
+	w.t.Helper()
+	w.within(patience, what, condition)
+}
+
+// within waits until the condition holds, but not for longer than limit.
+func (w *world) within(limit time.Duration, what string, condition func() bool) {
+	w.t.Helper()
+	deadline := time.Now().Add(limit)
 	for !condition() {
 		if time.Now().After(deadline) {
-			w.t.Fatalf("after %s still not: %s", within, what)
+			w.t.Fatalf("after %s still not: %s", limit, what)
 		}
 		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// during checks for a while that the condition holds all the time.
+func (w *world) during(while time.Duration, what string, condition func() bool) {
+	w.t.Helper()
+	for end := time.Now().Add(while); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if !condition() {
+			w.t.Fatalf("not all the time: %s", what)
+		}
 	}
 }
 
@@ -188,4 +351,67 @@ func (w *world) counts() postgres.Counts {
 		w.t.Fatal(err)
 	}
 	return counts
+}
+
+func (w *world) completed(n int) func() bool {
+	return func() bool { return w.counts().Completed == int64(n) }
+}
+
+// checkApps checks every row of n projects made by projects.
+func (w *world) checkApps(n int) {
+	w.t.Helper()
+	const wrong = `
+SELECT count(*)
+FROM public.projects p
+LEFT JOIN regmend.data_repair_details d ON d.project_id = p.id AND d.status = 'completed' AND d.error IS NULL
+WHERE d.missing_count IS DISTINCT FROM CASE WHEN substr(p.path, 4)::int % 10 = 0 THEN 1 ELSE 0 END`
+	if got := w.Value(w.t, wrong); got != "0" {
+		w.t.Errorf("%s rows are wrong", got)
+	}
+	const missing = `SELECT count(*) || ' ' || coalesce(string_agg(DISTINCT name, ','), '') FROM regmend.missing_repositories`
+	if got, want := w.Value(w.t, missing), fmt.Sprintf("%d lost", n/10); got != want {
+		w.t.Errorf("missing repositories: %s, want %s", got, want)
+	}
+}
+
+// hold is what stands on the board; its kind is "" where nothing does.
+func (w *world) hold() board.Hold {
+	w.t.Helper()
+	h, _, err := board.New(w.redis).Holding(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return h
+}
+
+func (w *world) holds(kind string) func() bool {
+	return func() bool { return w.hold().Kind == kind }
+}
+
+// nothingFailed checks that no failure was recorded of anything.
+func (w *world) nothingFailed() {
+	w.t.Helper()
+	if got := w.Value(w.t, `SELECT count(*) FROM regmend.data_repair_details WHERE status = 'failed' OR attempts > 0`); got != "0" {
+		w.t.Errorf("%s projects were recorded as failed", got)
+	}
+}
+
+// stashed is how many results wait.
+func (w *world) stashed() int {
+	w.t.Helper()
+	state, err := stash.New(w.redis, stash.Config{}).State(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return state.Entries
+}
+
+// listings counts the listings of that path.
+func (w *world) listings(path string) (n int) {
+	for _, r := range w.registry.Requests(registrytest.List) {
+		if r.Repository == path {
+			n++
+		}
+	}
+	return n
 }

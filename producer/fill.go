@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -80,12 +81,11 @@ func (p *Producer) firstRun(ctx context.Context) error {
 // compared is that of the look before, for it has to be older than the state.
 func (p *Producer) checkRun(ctx context.Context, state postgres.State) error {
 	before := p.remembered
-	at := time.Now()
 	mark, err := p.board.RunMark(ctx)
 	if err != nil {
 		return err
 	}
-	p.remembered = postgres.Remembered{Run: mark.Run, Scan: mark.Scan, At: at}
+	p.remembered = postgres.Remembered{Run: mark.Run, Scan: mark.Scan, At: time.Now()}
 	return state.Agrees(before, "")
 }
 
@@ -119,6 +119,10 @@ func (p *Producer) walk(ctx context.Context, state postgres.State, batches int, 
 	if err != nil || at.Ended {
 		return err
 	}
+	bound, err := p.db.HasForeignKey(ctx)
+	if err != nil {
+		return err
+	}
 	for batches > 0 && !at.Ended {
 		found, err := p.db.Walk(ctx, state.Run, state.Settings.Scope, at.Cursor, window, batches*state.Settings.BatchSize)
 		if err != nil {
@@ -132,10 +136,29 @@ func (p *Producer) walk(ctx context.Context, state postgres.State, batches int, 
 		if err != nil || !moved {
 			return err // another producer walks, or Redis lost the walk
 		}
+		if !bound {
+			if err := p.dropOrphans(ctx, at, next); err != nil {
+				return err
+			}
+		}
 		batches -= n
 		at = next
 	}
 	return nil
+}
+
+// dropOrphans drops the results of deleted projects that the walk passed, as
+// the foreign key would.
+func (p *Producer) dropOrphans(ctx context.Context, from, to board.Walk) error {
+	last := to.Cursor
+	if to.Ended {
+		last = math.MaxInt64
+	}
+	dropped, err := p.db.DropOrphans(ctx, from.Cursor, last)
+	if dropped > 0 {
+		p.log.WithField("results", dropped).Info("results of deleted projects dropped")
+	}
+	return err
 }
 
 // lap returns where the walk stands, and begins a new lap where there is none,

@@ -40,6 +40,9 @@ type Config struct {
 	Process string
 	// Info is what others are told of this process.
 	Info claims.Info
+	// Claims keep time; all processes on one Redis need the same. Their Info
+	// is the one above.
+	Claims claims.Config
 	// Metrics receives what happens; default: a fresh one.
 	Metrics *Metrics
 }
@@ -51,6 +54,7 @@ func (c Config) withDefaults() Config {
 	if c.Metrics == nil {
 		c.Metrics = NewMetrics()
 	}
+	c.Claims.Info = c.Info
 	return c
 }
 
@@ -85,7 +89,7 @@ func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, regi
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
 		board:     board.New(rdb),
 		stash:     stash.New(rdb, stash.Config{}),
-		claims:    claims.New(rdb, cfg.Process, log, claims.Config{Info: cfg.Info}),
+		claims:    claims.New(rdb, cfg.Process, log, cfg.Claims),
 		registry:  registry,
 	}
 }
@@ -162,11 +166,14 @@ func (p *Producer) tell(err error) {
 		return
 	}
 	p.waits = reason
-	if err == nil {
+	switch {
+	case err == nil:
 		p.log.Info("the queue is being filled")
-		return
+	case errors.Is(err, errDisabled):
+		p.log.WithField("reason", reason).Info("the queue is not being filled")
+	default:
+		p.log.WithField("reason", reason).Warn("the queue is not being filled")
 	}
-	p.log.WithField("reason", reason).Warn("the queue is not being filled")
 }
 
 // keepClaims puts batches of dead consumers back into the queue.
