@@ -12,7 +12,7 @@ import (
 func (e *examination) postgres(ctx context.Context) []finding {
 	const rest = "version, rights, schema and settings"
 	if err := faultsOf(e.faults, database); err != nil {
-		return []finding{fail("postgres", "set it", "%v", err), unchecked("postgres", rest)}
+		return []finding{fail("postgres", "correct the environment", "%v", err), unchecked("postgres", rest)}
 	}
 	db, err := e.database()
 	if err != nil {

@@ -48,7 +48,7 @@ func (e *examination) configuration(context.Context) []finding {
 func (e *examination) redis(ctx context.Context) []finding {
 	const rest = "version, eviction, persistence and keys of others"
 	if err := faultsOf(e.faults, queue); err != nil {
-		return []finding{fail("redis", "set it", "%v", err), unchecked("redis", rest)}
+		return []finding{fail("redis", "correct the environment", "%v", err), unchecked("redis", rest)}
 	}
 	rdb, err := e.parts.redis()
 	if err != nil {
@@ -79,7 +79,7 @@ func (e *examination) remembered(ctx context.Context, rdb redis.UniversalClient)
 func (e *examination) registry(ctx context.Context) []finding {
 	const rest = "API, credentials and collation"
 	if err := faultsOf(e.faults, registryHost); err != nil {
-		return []finding{fail("registry", "set it", "%v", err), unchecked("registry", rest)}
+		return []finding{fail("registry", "correct the environment", "%v", err), unchecked("registry", rest)}
 	}
 	reg, err := e.parts.registry(nil)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"path/filepath"
 	"strconv"
@@ -90,6 +91,10 @@ func (w *world) commands() map[string]command {
 		"refusing": w.refusing,
 		// knocked: waits until somebody was at that door.
 		"knocked": func(*testscript.TestScript, bool, []string) { <-w.knocked },
+		// port NAME: an address that is free, in the variable NAME.
+		"port": port,
+		// fetch URL: waits for it to be served, with 200, and prints it.
+		"fetch": w.fetch,
 		// away postgres|redis|registry: nobody listens there.
 		"away": w.away,
 	}
@@ -199,6 +204,45 @@ func (w *world) rediscli(ts *testscript.TestScript, _ bool, args []string) {
 	fmt.Fprintln(&out, answer)
 	_, err = ts.Stdout().Write(out.Bytes())
 	ts.Check(err)
+}
+
+func port(ts *testscript.TestScript, _ bool, args []string) {
+	free, err := servers.FreePort()
+	ts.Check(err)
+	ts.Setenv(args[0], fmt.Sprint("127.0.0.1:", free))
+}
+
+func (w *world) fetch(ts *testscript.TestScript, _ bool, args []string) {
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		body, err := get(w.t.Context(), args[0])
+		if err == nil {
+			_, err = ts.Stdout().Write(body)
+			ts.Check(err)
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%v", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func get(ctx context.Context, url string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", url, response.Status, body)
+	}
+	return body, err
 }
 
 func (w *world) refusing(ts *testscript.TestScript, _ bool, args []string) {

@@ -96,8 +96,8 @@ func statusText(d postgres.Detail) string {
 }
 
 func evidenceText(d postgres.Detail) string {
-	text := fmt.Sprintf("%s listed by the %s API in %s", counted(d.Listed, "repository", "repositories"),
-		d.Method, counted(d.Pages, "page", "pages"))
+	text := fmt.Sprintf("%s listed in %s (%s)", counted(d.Listed, "repository", "repositories"),
+		counted(d.Pages, "page", "pages"), d.Method)
 	if d.ListedPath != d.Project.FullPath {
 		text += ", under its path of then, " + d.ListedPath
 	}

@@ -36,12 +36,12 @@ func (s *status) text(now time.Time) string {
 	line("    pending", "%11s", thousands(s.Pending))
 	line("missing", "%11s   repositories, in %s projects", thousands(s.MissingTotal), thousands(s.ProjectsWithMissing))
 	if s.more.redisErr == nil {
-		s.redisText(line, now)
+		s.redisText(line)
 	}
 	return b.String()
 }
 
-func (s *status) redisText(line func(subject, format string, args ...any), now time.Time) {
+func (s *status) redisText(line func(subject, format string, args ...any)) {
 	for _, q := range s.more.queues {
 		line("queue "+q.Queue, "%s", queueText(q))
 	}

@@ -58,6 +58,7 @@ func confirm(ctx context.Context, p Process) error {
 	}()
 	select {
 	case <-ctx.Done():
+		fmt.Fprintln(p.Stderr)
 	case line := <-answer:
 		if strings.TrimSpace(line) == "yes" {
 			return nil

@@ -20,6 +20,9 @@ type verbs struct {
 // them. A fault of the configuration ends it before it begins.
 func (v *verbs) verb(c *cobra.Command, needs part, run func(ctx context.Context, x *parts, args []string) error) *cobra.Command {
 	return v.lenient(c, needs, func(ctx context.Context, x *parts, args []string) error {
+		for _, name := range unknownVariables(v.process.Environ) {
+			fmt.Fprintf(v.process.Stderr, "regmend: warning: %s is not a variable of regmend's (see regmend help environment)\n", name)
+		}
 		if err := faultsOf(x.faults, ^part(0)); err != nil {
 			return misuse{err}
 		}
@@ -37,9 +40,6 @@ func (v *verbs) lenient(c *cobra.Command, needs part, run func(ctx context.Conte
 		x := &parts{process: v.process, config: config, faults: config.load(c, needs, v.process.Environ)}
 		x.log = newLog(v.process.Stderr, config)
 		redis.SetLogger(redisLog{x.log})
-		for _, name := range unknownVariables(v.process.Environ) {
-			fmt.Fprintf(v.process.Stderr, "regmend: warning: %s is not a variable of regmend's (see regmend help environment)\n", name)
-		}
 		defer func() { err = errors.Join(err, x.close()) }()
 		return run(c.Context(), x, args)
 	}

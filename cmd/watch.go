@@ -170,6 +170,9 @@ func progressTail(s *status, rate float64) string {
 	if s.Failed > 0 {
 		tail += fmt.Sprintf(", %s failed", thousands(s.Failed))
 	}
+	if s.Stashed != nil && *s.Stashed > 0 {
+		tail += fmt.Sprintf(", %s stashed", thousands(int64(*s.Stashed)))
+	}
 	switch {
 	case s.Pending == 0:
 		return tail
