@@ -190,6 +190,20 @@ func TestP16_RedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
+func TestP16_NothingIsAskedOfAnotherHost(t *testing.T) {
+	key := newKey(t, "ES256 PKCS8")
+	for name, credentials := range map[string]func(*registry.Config){"key": key.use, "password": withPassword} {
+		t.Run(name, func(t *testing.T) {
+			thief := newSnoop(t)
+			server := registrytest.NewServer(t, registrytest.Options{})
+			client := newClient(t, server.URL, credentials)
+			if err := client.Ask(thief.URL + "/v2/"); err == nil || len(thief.requests) > 0 {
+				t.Errorf("error = %v, and %d requests to another host", err, len(thief.requests))
+			}
+		})
+	}
+}
+
 func TestP16_SecretsAreInNoErrorAndNoLog(t *testing.T) {
 	key := newKey(t, "RS256 PKCS8")
 	for name, credentials := range map[string]func(*registry.Config){"key": key.use, "password": withPassword} {

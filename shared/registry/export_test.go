@@ -24,6 +24,15 @@ func DecodeSize(body string) (bytes int64, exists bool, err error) {
 	return s.bytes, s.exists, err
 }
 
+// Ask sends a request with the client's credentials, wherever it leads.
+func (c *Client) Ask(url string) error {
+	resp, err := c.http.Get(url)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
 // ListToken is the signer's token for the listing of a path.
 func (s *signer) ListToken(path string) (string, error) { return s.token(pullBelow(path)) }
 

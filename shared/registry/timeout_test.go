@@ -65,3 +65,24 @@ func TestTheCallersEndIsTheCallersError(t *testing.T) {
 		t.Errorf("after the caller's end: %v", err)
 	}
 }
+
+func TestTheCallersEndInTheMiddleOfABodyIsTheCallersError(t *testing.T) {
+	server := registrytest.NewServer(t, registrytest.Options{})
+	pushMany(server.Registry, "g/p", 50)
+	why := errors.New("the slot is lost")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	client := newClient(t, server.URL, func(cfg *registry.Config) {
+		cfg.Observe = func(int, time.Duration) {
+			if len(server.Requests(registrytest.List)) > 0 { // its header is there
+				cancel(why)
+			}
+		}
+	})
+	s := survey(t, client, "g/p")
+	server.Fail(registrytest.Where{Kind: registrytest.List}, registrytest.Trickle(10*time.Millisecond))
+	_, err := s.List(ctx, project("g/p"), func([]string) error { return nil })
+	answer := (*registry.Error)(nil)
+	if !errors.Is(err, why) || errors.As(err, &answer) {
+		t.Errorf("error = %v (%T), want the caller's", err, err)
+	}
+}
