@@ -37,6 +37,11 @@ $(GOLANGCI_LINT):
 	GOBIN=$(CURDIR)/.cache/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	mv .cache/bin/golangci-lint $@
 
+.PHONY: schema-dump
+schema-dump: ## write schema/structure.sql anew, after a new migration
+	@demo/install.sh initdb
+	go test ./schema -run 'TestStructure$$' -update
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin .cache

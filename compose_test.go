@@ -3,6 +3,8 @@ package main_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -10,9 +12,11 @@ import (
 	"testing"
 
 	"regmend/cmd"
+	"regmend/shared/servers"
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
+	_ "github.com/lib/pq" // the driver
 )
 
 func loadCompose(t *testing.T) *types.Project {
@@ -118,15 +122,57 @@ func TestComposeConsumersScale(t *testing.T) {
 	}
 }
 
-func TestComposeFileMountsFilesThatExist(t *testing.T) {
-	for name, service := range loadCompose(t).Services {
-		for _, volume := range service.Volumes {
-			if volume.Type != types.VolumeTypeBind {
-				continue
-			}
-			if _, err := os.Stat(volume.Source); err != nil {
-				t.Errorf("service %s: %v", name, err)
-			}
+// The files with which the compose file's Postgres begins, in the order of
+// their names, make a database that regmend takes for GitLab's.
+func TestComposeFileMakesAGitLab(t *testing.T) {
+	dir, err := os.MkdirTemp("", "compose-test-") // which an unprivileged Postgres can enter
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	postgres, err := servers.StartPostgres(t.Context(), dir, "fsync=off")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := postgres.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	db, err := sql.Open("postgres", postgres.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, source := range initScripts(t) {
+		script, err := os.ReadFile(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.ExecContext(t.Context(), string(script)); err != nil {
+			t.Fatalf("%s: %v", source, err)
 		}
 	}
+	if said, code := regmend(t.Context(), []string{"REGMEND_DATABASE_URL=" + postgres.URL}, "migrate"); code != 0 {
+		t.Errorf("regmend migrate = %d: %s", code, said)
+	}
+}
+
+// initScripts are the files on this machine, in the order in which they run.
+func initScripts(t *testing.T) []string {
+	t.Helper()
+	byTarget := map[string]string{}
+	for _, volume := range loadCompose(t).Services["postgres"].Volumes {
+		if strings.HasPrefix(volume.Target, "/docker-entrypoint-initdb.d/") {
+			byTarget[volume.Target] = volume.Source
+		}
+	}
+	var sources []string
+	for _, target := range slices.Sorted(maps.Keys(byTarget)) {
+		sources = append(sources, byTarget[target])
+	}
+	if len(sources) == 0 {
+		t.Fatal("nothing is in /docker-entrypoint-initdb.d")
+	}
+	return sources
 }

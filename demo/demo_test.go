@@ -15,15 +15,38 @@ import (
 	"time"
 )
 
-// demo is the demo's command line, built with the regmend it shows. Its
-// temporary files are in a folder that the test watches.
-func demo(t *testing.T, args ...string) (cmd *exec.Cmd, temporary string) {
-	t.Helper()
+func TestDemo(t *testing.T) {
 	bin := t.TempDir()
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, ".", "..")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
+	t.Run("finds what it lost", func(t *testing.T) {
+		cmd, temporary := demo(t, bin, "--exit", "--projects", "150")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Errorf("demo --exit: %v", err)
+		}
+		if !regexp.MustCompile(`[1-9]\d* lost, [1-9]\d* found, 0 differences`).Match(out) {
+			t.Errorf("what was lost was not found:\n%s", out)
+		}
+		leavesNothing(t, temporary)
+	})
+	for name, signal := range map[string]os.Signal{"Ctrl-C": os.Interrupt, "SIGTERM": syscall.SIGTERM} {
+		for _, at := range []string{"Postgres, Redis", "web started", "regmend status"} {
+			t.Run("leaves nothing after "+name+" at "+at, func(t *testing.T) {
+				cmd, temporary := demo(t, bin, "--projects", "20")
+				interruptAfter(t, cmd, signal, at)
+				leavesNothing(t, temporary)
+			})
+		}
+	}
+}
+
+// demo is the demo's command line. Its temporary files are in a folder that
+// the test watches.
+func demo(t *testing.T, bin string, args ...string) (cmd *exec.Cmd, temporary string) {
+	t.Helper()
 	// Not t.TempDir: Postgres, which drops root, has to get in.
 	temporary, err := os.MkdirTemp("", "demo-test-")
 	if err != nil {
@@ -61,30 +84,6 @@ func leavesNothing(t *testing.T, temporary string) {
 		environ, err := os.ReadFile(process)
 		if err == nil && bytes.Contains(environ, []byte("TMPDIR="+temporary)) {
 			t.Errorf("%s is left", process)
-		}
-	}
-}
-
-func TestDemoFindsWhatItLost(t *testing.T) {
-	cmd, temporary := demo(t, "--exit", "--projects", "150")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Errorf("demo --exit: %v", err)
-	}
-	if !regexp.MustCompile(`[1-9]\d* lost, [1-9]\d* found, 0 differences`).Match(out) {
-		t.Errorf("what was lost was not found:\n%s", out)
-	}
-	leavesNothing(t, temporary)
-}
-
-func TestDemoInterrupted(t *testing.T) {
-	for name, signal := range map[string]os.Signal{"by Ctrl-C": os.Interrupt, "by SIGTERM": syscall.SIGTERM} {
-		for _, at := range []string{"Postgres, Redis", "web started"} {
-			t.Run(name+" after "+at, func(t *testing.T) {
-				cmd, temporary := demo(t, "--projects", "20")
-				interruptAfter(t, cmd, signal, at)
-				leavesNothing(t, temporary)
-			})
 		}
 	}
 }
