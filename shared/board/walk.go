@@ -38,8 +38,9 @@ func (b *Board) Walk(ctx context.Context) (w Walk, ok bool, err error) {
 	return w, ok, err
 }
 
-// AdvanceWalk replaces from by to if from is what stands there; false: somebody
-// else replaced it, or Redis lost it. A zero from stands for none.
+// AdvanceWalk replaces from by to if from is what stands there, or to already
+// (the client asks again when a reply is lost); false: somebody else replaced
+// it, or Redis lost it. A zero from stands for none.
 func (b *Board) AdvanceWalk(ctx context.Context, from, to Walk) (bool, error) {
 	present, err := from.text()
 	if err != nil {
