@@ -94,11 +94,15 @@ func TestP3_OnlyAWholeListingIsOne(t *testing.T) {
 				client := newClient(t, server.URL, pageSize(2), func(cfg *registry.Config) {
 					cfg.MaxBody = 1 << 20
 					cfg.RequestTimeout = 300 * time.Millisecond
+					cfg.ProjectTimeout = 3 * time.Second
 				})
 				_, evidence, err := list(t, client, "g/p")
 				answer := failure(t, err)
 				if diff := cmp.Diff(gitlab.Evidence{}, evidence); diff != "" {
 					t.Errorf("evidence of no listing (-want +got):\n%s", diff)
+				}
+				if got := server.Count(); got > 10 {
+					t.Errorf("%d requests: it went on", got)
 				}
 				if answer.Outage() != bad.outage {
 					t.Errorf("Outage() = %v, want %v: %v", answer.Outage(), bad.outage, err)
