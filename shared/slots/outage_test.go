@@ -84,8 +84,9 @@ func TestP12_HolderGivesUpBeforeItsLeaseEnds(t *testing.T) {
 		t.Errorf("the holder gave up after %v, with a lease of %v", took, quick().Lease)
 	}
 	select {
-	case <-got:
-		t.Error("the slot was granted again before its holder had the margin to end its requests")
+	case granted := <-got:
+		granted.release()
+		t.Fatal("the slot was granted again before its holder had the margin to end its requests")
 	default:
 	}
 	wait(t, got)
@@ -123,7 +124,8 @@ func TestP12_NothingIsGrantedForOneLeaseAfterALoss(t *testing.T) {
 			lost := time.Now()
 			got := request(t, other)
 			select {
-			case <-got:
+			case granted := <-got:
+				granted.release()
 				t.Fatalf("a slot was granted %v after the loss, while it is held", time.Since(lost))
 			case <-s.Done():
 				t.Fatalf("the holder lost its slot: %v", context.Cause(s))
@@ -148,8 +150,9 @@ func TestP12_QuietLeaseCoversASilentHolder(t *testing.T) {
 	}
 	over(t, s)
 	select {
-	case <-got:
-		t.Error("a slot was granted while the silent holder had it")
+	case granted := <-got:
+		granted.release()
+		t.Fatal("a slot was granted while the silent holder had it")
 	default:
 	}
 	wait(t, got)
@@ -173,15 +176,19 @@ func TestP12_HolderKeepsItsSlotThroughARestart(t *testing.T) {
 	}
 }
 
-// A reply that is lost leaves no slot that nobody knows of: the same slot is
+// A message that is lost leaves no slot that nobody knows of: the same slot is
 // asked for again.
-func TestP12_LostReplyLeaksNoSlot(t *testing.T) {
+func TestP12_LostMessageLeaksNoSlot(t *testing.T) {
 	t.Parallel()
 	t.Run("of a grant", func(t *testing.T) {
 		t.Parallel()
 		p, rdb := warm(t)
-		p.proxy.dropReplies(1)
+		p.proxy.drop(replies)
+		asked := time.Now()
 		s := acquire(t, p.process)
+		if took := time.Since(asked); took > quick().Lease/2 {
+			t.Errorf("the slot came after %v: the lease of the lost grant ended", took)
+		}
 		if !p.proxy.dropped() {
 			t.Fatal("no reply was lost")
 		}
@@ -194,7 +201,7 @@ func TestP12_LostReplyLeaksNoSlot(t *testing.T) {
 	t.Run("of a grant that nobody waits for any more", func(t *testing.T) {
 		t.Parallel()
 		p, rdb := warm(t)
-		p.proxy.dropReplies(1)
+		p.proxy.drop(replies)
 		ctx, cancel := context.WithCancel(context.Background())
 		left := make(chan struct{})
 		go func() {
@@ -212,14 +219,17 @@ func TestP12_LostReplyLeaksNoSlot(t *testing.T) {
 			t.Errorf("the slot was free after %v: its lease ended", took)
 		}
 	})
-	t.Run("of a release", func(t *testing.T) {
+	t.Run("of a release, whose request is lost", func(t *testing.T) {
 		t.Parallel()
 		p, rdb := warm(t)
 		s := acquire(t, p.process)
-		p.proxy.dropReplies(1)
+		p.proxy.drop(requests)
 		s.release()
+		released := time.Now()
 		eventually(t, "no slot is in use", func() bool { return inUse(t, rdb) == 0 })
-		acquire(t, p.process)
+		if took := time.Since(released); took > quick().Lease/2 {
+			t.Errorf("the slot was free after %v: its lease ended", took)
+		}
 	})
 }
 

@@ -13,9 +13,17 @@ type proxy struct {
 
 	mu    sync.Mutex
 	hung  chan struct{} // nothing passes until it is closed
-	drops int           // so many replies are still to be lost
+	drops int           // so many messages are still to be lost
+	way   direction     // those that are lost
 	conns map[net.Conn]bool
 }
+
+type direction int
+
+const (
+	requests direction = iota
+	replies
+)
 
 func newProxy(t *testing.T, upstream string) *proxy {
 	t.Helper()
@@ -62,15 +70,15 @@ func (p *proxy) resume() {
 	}
 }
 
-// dropReplies lets the next n requests reach Redis and their replies not come
-// back.
-func (p *proxy) dropReplies(n int) {
+// drop loses the next message in that direction: a request does not reach
+// Redis, or it does and its reply does not come back.
+func (p *proxy) drop(way direction) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.drops = n
+	p.drops, p.way = 1, way
 }
 
-// dropped tells whether all of them were lost.
+// dropped tells whether it was lost.
 func (p *proxy) dropped() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -100,23 +108,23 @@ func (p *proxy) serve(down net.Conn) {
 	}
 	p.track(up)
 	defer up.Close() //nolint:errcheck // one end of a torn connection
-	var requests sync.WaitGroup
-	requests.Go(func() {
-		p.pump(up, down, false)
+	var there sync.WaitGroup
+	there.Go(func() {
+		p.pump(up, down, requests)
 		_ = up.Close() // ends the other direction
 	})
-	p.pump(down, up, true)
+	p.pump(down, up, replies)
 	_ = down.Close() // ends the other direction
-	requests.Wait()
+	there.Wait()
 }
 
-func (p *proxy) pump(to, from net.Conn, replies bool) {
+func (p *proxy) pump(to, from net.Conn, way direction) {
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buffer)
 		p.mu.Lock()
 		hung := p.hung
-		drop := replies && n > 0 && p.drops > 0
+		drop := way == p.way && n > 0 && p.drops > 0
 		if drop {
 			p.drops--
 		}

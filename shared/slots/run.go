@@ -33,9 +33,6 @@ func (p *Pool) Run(ctx context.Context) error {
 	}
 }
 
-// forever stands for a pause that only a wake ends.
-const forever = time.Duration(1<<63 - 1)
-
 // pause is how long to wait before the next look, and whether there is none.
 func (p *Pool) pause(outage, stopping bool) (pause time.Duration, done bool) {
 	p.mu.Lock()
@@ -43,14 +40,10 @@ func (p *Pool) pause(outage, stopping bool) (pause time.Duration, done bool) {
 	switch {
 	case stopping && len(p.held) == 0 && (len(p.back) == 0 || outage):
 		return 0, true // what an absent Redis was not told ends by itself
-	case outage:
-		return p.cfg.Renew, false
-	case len(p.waiting) > 0:
+	case len(p.waiting) > 0 && !outage:
 		return p.cfg.Poll, false
-	case len(p.held) > 0:
-		return p.cfg.Renew, false
 	default:
-		return forever, false
+		return p.cfg.Renew, false
 	}
 }
 
@@ -61,7 +54,7 @@ func (p *Pool) look(ctx context.Context, outage bool) bool {
 	p.cut(limit)
 	q := p.question(limit)
 	if len(q.Held)+len(q.Back)+len(q.Wanted) == 0 {
-		return outage
+		return outage // an idle process costs Redis nothing
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()

@@ -70,8 +70,9 @@ func TestP12_LimitBelowOneGrantsNothing(t *testing.T) {
 			s.release()
 			got := request(t, p)
 			select {
-			case <-got:
-				t.Error("a slot was granted")
+			case granted := <-got:
+				granted.release()
+				t.Fatal("a slot was granted")
 			case <-time.After(300 * time.Millisecond):
 			}
 			now.Store(1)
@@ -123,8 +124,9 @@ func TestP12_RaisedLimitIsInForceAtOnce(t *testing.T) {
 	acquire(t, p)
 	got := request(t, p)
 	select {
-	case <-got:
-		t.Error("a second slot was granted")
+	case granted := <-got:
+		granted.release()
+		t.Fatal("a second slot was granted")
 	case <-time.After(100 * time.Millisecond):
 	}
 	raised := time.Now()
