@@ -38,7 +38,7 @@ func unexpected(resp *http.Response, path string, rights []access, now time.Time
 
 func isOutage(status int, code string) bool {
 	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		return true
 	case http.StatusNotFound:
 		return code != nameUnknown

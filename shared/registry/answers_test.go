@@ -52,7 +52,7 @@ var badAnswers = []struct {
 	{"a redirect", registrytest.Redirect("https://elsewhere.example.com/?secret"), false, 0},
 	{"400", registrytest.Status(400, "INVALID_QUERY_PARAMETER_VALUE"), false, 0},
 	{"401", registrytest.Status(401, "UNAUTHORIZED"), true, 0},
-	{"403", registrytest.Status(403, "DENIED"), true, 0},
+	{"403", registrytest.Status(403, "DENIED"), false, 0},
 	{"404 without body", registrytest.Status(404, ""), true, 0},
 	{"404 of a web server", registrytest.Answer(404, map[string]string{"Content-Type": "text/plain"}, "404 page not found"), true, 0},
 	{"404 with another code", registrytest.Status(404, "MANIFEST_UNKNOWN"), true, 0},
