@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // MissingError says that a program is not installed.
@@ -51,9 +52,11 @@ func newestFirst(a, b string) int {
 	return cmp.Or(cmp.Compare(version(b), version(a)), cmp.Compare(a, b))
 }
 
+// version is the number at the end of the folder's name, 15 in
+// postgresql/15/bin/initdb as in postgresql@15/bin/initdb, or 0.
 func version(path string) int {
 	name := filepath.Base(filepath.Dir(filepath.Dir(path)))
-	n, err := strconv.Atoi(name[len(name)-min(len(name), 2):])
+	n, err := strconv.Atoi(name[strings.LastIndex(name, "@")+1:])
 	if err != nil {
 		return 0
 	}
