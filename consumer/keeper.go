@@ -46,8 +46,8 @@ type keeper struct {
 	pool    *slots.Pool
 	mender  *mender
 
-	before   board.Notices // what the last look read
-	beforeAt time.Time     // when it had read that
+	before board.Notices // what the last look read
+	memory memory
 }
 
 // run keeps the gate until ctx ends.
@@ -110,7 +110,7 @@ func (k *keeper) look(ctx context.Context) error {
 		return held{holdRedis, fmt.Sprintf("Redis: %v", err)}
 	}
 	reason := k.judge(state, now)
-	k.before, k.beforeAt = now, time.Now()
+	k.before = now
 	k.post(ctx, reason)
 	return reason
 }
@@ -119,14 +119,43 @@ func (k *keeper) look(ctx context.Context) error {
 // every process judges for itself; of the notices of others only those about
 // the registry are taken.
 func (k *keeper) judge(state postgres.State, now board.Notices) error {
-	remembered := postgres.Remembered{Run: k.before.Run.Run, Scan: k.before.Run.Scan, At: k.beforeAt}
-	if err := state.Agrees(remembered, k.mender.identity()); err != nil {
+	if err := state.Agrees(postgres.Remembered{}, k.mender.identity()); err != nil {
 		return held{board.HoldRun, err.Error()}
+	}
+	if err := k.memory.compare(state, now.Run); err != nil {
+		return err
 	}
 	if now.Hold.Kind == board.HoldRegistry {
 		return held{now.Hold.Kind, now.Hold.Reason}
 	}
 	return k.mender.ready(state, now.Witness)
+}
+
+// memory compares the run that Redis remembers with states of the database that
+// were read after it: only they can show that the database was set back. In
+// between its last word stands, as every look that passed a restored database
+// would let scans through, until their numbers hide that it was restored.
+type memory struct {
+	remembered postgres.Remembered
+	word       error
+}
+
+// compare compares, and remembers mark, which was just read. It returns
+// errStarting until there was something to compare.
+func (m *memory) compare(state postgres.State, mark board.RunMark) error {
+	switch {
+	case m.remembered.At.IsZero():
+		m.word = errStarting
+	case !m.remembered.At.Before(state.ReadAt):
+		return m.word
+	default:
+		m.word = nil
+		if err := state.Agrees(m.remembered, ""); err != nil {
+			m.word = held{board.HoldRun, err.Error()}
+		}
+	}
+	m.remembered = postgres.Remembered{Run: mark.Run, Scan: mark.Scan, At: time.Now()}
+	return m.word
 }
 
 // post puts what this process found out by itself on the board, to be shown.

@@ -104,20 +104,20 @@ func join(fullPath, name string) string {
 	return fullPath + "/" + name
 }
 
-// projects makes so many projects group/app1, group/app2 …, of which every
+// projects makes so many projects group/app1x, group/app2x …, of which every
 // tenth has a known repository "web" and a lost one, and returns the lowest ID.
 func (w *world) projects(n int) (first int64) {
 	w.t.Helper()
 	w.Exec(w.t, `
 WITH made AS (
     INSERT INTO public.projects (name, path, namespace_id)
-    SELECT 'app' || i, 'app' || i, 1 FROM generate_series(1, $1::int) AS i ORDER BY i
+    SELECT i, 'app' || i || 'x', 1 FROM generate_series(1, $1::int) AS i ORDER BY i
     RETURNING id, path
 )
 INSERT INTO public.routes (source_id, source_type, path, name) SELECT id, 'Project', 'group/' || path, path FROM made`, n)
 	w.Exec(w.t, `
 INSERT INTO public.container_repositories (project_id, name, created_at, updated_at)
-SELECT id, 'web', now(), now() FROM public.projects WHERE substr(path, 4)::int % 10 = 0`)
+SELECT id, 'web', now(), now() FROM public.projects WHERE name::int % 10 = 0`)
 	w.registry.Push("group", "so-that-the-namespace-is-known")
 	for i := 10; i <= n; i += 10 {
 		w.lost(app(i), "web")
@@ -129,7 +129,9 @@ SELECT id, 'web', now(), now() FROM public.projects WHERE substr(path, 4)::int %
 	return first
 }
 
-func app(i int) string { return fmt.Sprintf("group/app%d", i) }
+// app is a path that registries list rightly in every collation, so that it is
+// asked for by itself.
+func app(i int) string { return fmt.Sprintf("group/app%dx", i) }
 
 // set changes a setting.
 func (w *world) set(key, value string) {
@@ -364,7 +366,7 @@ func (w *world) checkApps(n int) {
 SELECT count(*)
 FROM public.projects p
 LEFT JOIN regmend.data_repair_details d ON d.project_id = p.id AND d.status = 'completed' AND d.error IS NULL
-WHERE d.missing_count IS DISTINCT FROM CASE WHEN substr(p.path, 4)::int % 10 = 0 THEN 1 ELSE 0 END`
+WHERE d.missing_count IS DISTINCT FROM CASE WHEN p.name::int % 10 = 0 THEN 1 ELSE 0 END`
 	if got := w.Value(w.t, wrong); got != "0" {
 		w.t.Errorf("%s rows are wrong", got)
 	}
@@ -404,6 +406,12 @@ func (w *world) stashed() int {
 		w.t.Fatal(err)
 	}
 	return state.Entries
+}
+
+// midway waits until the scan of the projects is well under way.
+func (w *world) midway() {
+	w.t.Helper()
+	w.await("some projects are listed", func() bool { return len(w.registry.Requests(registrytest.List)) > 80 })
 }
 
 // listings counts the listings of that path.
