@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -121,10 +122,10 @@ func TestReportGoesThroughManyPagesAndEndsWithTheVisitor(t *testing.T) {
 	if err != nil || rows != 2500 || names != 75000 {
 		t.Errorf("Report() visited %d rows with %d names, %v; want 2500 with 75000", rows, names, err)
 	}
-	stop := fmt.Errorf("broken pipe")
+	stop := errors.New("broken pipe")
 	rows = 0
 	err = s.DB.Report(t.Context(), s.run, postgres.ReportFilter{}, func(postgres.ReportRow) error { rows++; return stop })
-	if err != stop || rows != 1 {
+	if !errors.Is(err, stop) || rows != 1 {
 		t.Errorf("Report() = %v after %d rows, want the visitor's error after 1", err, rows)
 	}
 }

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"database/sql"
 
 	"regmend/shared/gitlab"
 
@@ -18,7 +17,8 @@ type Loaded struct {
 }
 
 // The number is taken in the statement that reads the paths: a result with a
-// higher one never rests on an older path.
+// higher one never rests on an older path. Taking it is a write, which a
+// standby refuses.
 const loadBatch = `
 WITH given AS (
     SELECT id, min(position) AS position
@@ -33,7 +33,7 @@ WITH given AS (
     LEFT JOIN public.routes r ON r.source_type = 'Project' AND r.source_id = p.id
     LEFT JOIN regmend.data_repair_details d ON d.project_id = p.id
 )
-SELECT CASE WHEN NOT pg_is_in_recovery() THEN nextval('regmend.scan_number') END,
+SELECT nextval('regmend.scan_number'),
        count(*) FILTER (WHERE eligible AND done),
        count(*) FILTER (WHERE NOT eligible),
        coalesce(array_agg(id ORDER BY position) FILTER (WHERE eligible AND NOT done), '{}'),
@@ -45,19 +45,14 @@ FROM looked`
 // scan number is above after and that is not due to be tried again. A project
 // without a route has no full path. On a standby it is ErrStandby.
 func (db *DB) Load(ctx context.Context, run Run, ids []int64, after int64) (Loaded, error) {
-	var scan sql.NullInt64
 	var loaded Loaded
 	var open pq.Int64Array
 	var paths pq.StringArray
 	err := db.sql.QueryRowxContext(ctx, loadBatch, run.ID, run.Scan, after, pq.Array(ids)).
-		Scan(&scan, &loaded.Done, &loaded.Gone, &open, &paths)
+		Scan(&loaded.Scan, &loaded.Done, &loaded.Gone, &open, &paths)
 	if err != nil {
 		return Loaded{}, db.fault(ctx, "load projects", err)
 	}
-	if !scan.Valid {
-		return Loaded{}, db.fault(ctx, "load projects", ErrStandby)
-	}
-	loaded.Scan = scan.Int64
 	for i, id := range open {
 		loaded.Projects = append(loaded.Projects, gitlab.Project{ID: id, FullPath: paths[i]})
 	}

@@ -47,7 +47,7 @@ func TestP8_LoadDropsWhatIsDone(t *testing.T) {
 		after   int64
 		done    bool
 	}{
-		"no result":                 {func(s *suite) []gitlab.Result { return nil }, ``, 0, false},
+		"no result":                 {func(*suite) []gitlab.Result { return nil }, ``, 0, false},
 		"completed":                 {func(s *suite) []gitlab.Result { return []gitlab.Result{s.completed(0, 5)} }, ``, 0, true},
 		"completed, but before":     {func(s *suite) []gitlab.Result { return []gitlab.Result{s.completed(0, 5)} }, ``, 5, false},
 		"completed just after":      {func(s *suite) []gitlab.Result { return []gitlab.Result{s.completed(0, 6)} }, ``, 5, true},
@@ -55,16 +55,26 @@ func TestP8_LoadDropsWhatIsDone(t *testing.T) {
 		"failed after, both before": {func(s *suite) []gitlab.Result { return []gitlab.Result{s.completed(0, 3), s.failed(0, 5, "x")} }, ``, 5, false},
 		"failed after":              {func(s *suite) []gitlab.Result { return []gitlab.Result{s.completed(0, 3), s.failed(0, 6, "x")} }, ``, 5, true},
 		"failed and due":            {func(s *suite) []gitlab.Result { return []gitlab.Result{s.failed(0, 5, "x")} }, `UPDATE regmend.data_repair_details SET next_attempt_at = now()`, 0, false},
-		"failed after and due": {func(s *suite) []gitlab.Result { return []gitlab.Result{s.completed(0, 3), s.failed(0, 5, "x")} },
-			`UPDATE regmend.data_repair_details SET next_attempt_at = now()`, 0, false},
-		"of another run": {func(s *suite) []gitlab.Result { return []gitlab.Result{s.completed(0, 5)} },
-			`UPDATE regmend.data_repair_details SET run_id = run_id + 1`, 0, false},
-		"with a number from before the run": {func(s *suite) []gitlab.Result { return []gitlab.Result{s.completed(0, 5)} },
-			`UPDATE regmend.data_repair_details SET scan_number = 1`, 0, false},
-		"completed without evidence": {func(s *suite) []gitlab.Result { return []gitlab.Result{s.completed(0, 5)} },
-			`UPDATE regmend.data_repair_details SET listed = NULL`, 0, false},
-		"failed without a next try": {func(s *suite) []gitlab.Result { return []gitlab.Result{s.failed(0, 5, "x")} },
-			`UPDATE regmend.data_repair_details SET next_attempt_at = NULL`, 0, false},
+		"failed after and due": {
+			func(s *suite) []gitlab.Result { return []gitlab.Result{s.completed(0, 3), s.failed(0, 5, "x")} },
+			`UPDATE regmend.data_repair_details SET next_attempt_at = now()`, 0, false,
+		},
+		"of another run": {
+			func(s *suite) []gitlab.Result { return []gitlab.Result{s.completed(0, 5)} },
+			`UPDATE regmend.data_repair_details SET run_id = run_id + 1`, 0, false,
+		},
+		"with a number from before the run": {
+			func(s *suite) []gitlab.Result { return []gitlab.Result{s.completed(0, 5)} },
+			`UPDATE regmend.data_repair_details SET scan_number = 1`, 0, false,
+		},
+		"completed without evidence": {
+			func(s *suite) []gitlab.Result { return []gitlab.Result{s.completed(0, 5)} },
+			`UPDATE regmend.data_repair_details SET listed = NULL`, 0, false,
+		},
+		"failed without a next try": {
+			func(s *suite) []gitlab.Result { return []gitlab.Result{s.failed(0, 5, "x")} },
+			`UPDATE regmend.data_repair_details SET next_attempt_at = NULL`, 0, false,
+		},
 	}
 	s := newSuite(t, 1)
 	s.Exec(t, `ALTER TABLE regmend.data_repair_details DROP CONSTRAINT completed_has_evidence, DROP CONSTRAINT failure_is_whole`)

@@ -11,11 +11,11 @@ import (
 type Pooling string
 
 const (
-	// PoolingTransaction: a pooler gives each transaction any server process.
+	// PoolingTransaction says that a pooler gives each transaction any server process.
 	PoolingTransaction Pooling = "transaction"
-	// PoolingNone: no pooler, or one that keeps sessions apart.
+	// PoolingNone says that there is no pooler, or one that keeps sessions apart.
 	PoolingNone Pooling = "none or session"
-	// PoolingUnknown: it could not be told.
+	// PoolingUnknown says that it could not be told.
 	PoolingUnknown Pooling = "unknown"
 )
 

@@ -140,8 +140,13 @@ func TestADamagedSettingIsAnErrorThatNamesIt(t *testing.T) {
 	db := postgrestest.New(t)
 	db.Exec(t, `ALTER TABLE regmend.settings DROP CONSTRAINT value_fits_key`)
 	for _, damage := range []struct{ key, value string }{
-		{"max_concurrency", "many"}, {"max_concurrency", "5000"}, {"max_concurrency", ""},
-		{"flush_after", "5"}, {"scan_enabled", "on"}, {"page_size", "0"}, {"scope", "/"},
+		{"max_concurrency", "many"},
+		{"max_concurrency", "5000"},
+		{"max_concurrency", ""},
+		{"flush_after", "5"},
+		{"scan_enabled", "on"},
+		{"page_size", "0"},
+		{"scope", "/"},
 	} {
 		db.Exec(t, `DELETE FROM regmend.settings`)
 		db.Exec(t, `INSERT INTO regmend.settings (key, value) VALUES ($1, $2)`, damage.key, damage.value)

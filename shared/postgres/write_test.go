@@ -99,10 +99,10 @@ func (s *suite) completedRow(project int, scan int64, names ...string) stored {
 	}
 }
 
-func (s *suite) failedRow(project int, scan int64, reason string, attempts int) stored {
+func (s *suite) failedRow(project int, scan int64, reason string) stored {
 	return s.failedAgain(stored{
 		Project: s.projects[project].ID, Run: s.run.ID, Status: "failed", Scan: s.at(scan),
-	}, scan, reason, attempts)
+	}, scan, reason, 1)
 }
 
 // failedAgain is row with a failure after it.
@@ -145,7 +145,7 @@ func TestP5_OlderScanArrivingLastChangesNothing(t *testing.T) {
 func TestP5_FailedBeforeCompleted(t *testing.T) {
 	s := newSuite(t, 1)
 	s.write(t, s.failed(0, 4, "timeout"))
-	wantRows(t, s.Database, s.failedRow(0, 4, "timeout", 1))
+	wantRows(t, s.Database, s.failedRow(0, 4, "timeout"))
 	s.write(t, s.completed(0, 5, "x"))
 	wantRows(t, s.Database, s.completedRow(0, 5, "x"))
 }
@@ -283,7 +283,7 @@ func TestP2_RowsWithoutEvidenceAreReplacedByAnything(t *testing.T) {
 	s.Exec(t, `ALTER TABLE regmend.data_repair_details DROP CONSTRAINT completed_has_evidence`)
 	s.Exec(t, `UPDATE regmend.data_repair_details SET pages = NULL`)
 	s.write(t, s.failed(0, 3, "timeout"), s.completed(1, 3, "z"))
-	wantRows(t, s.Database, s.failedRow(0, 3, "timeout", 1), s.completedRow(1, 3, "z"))
+	wantRows(t, s.Database, s.failedRow(0, 3, "timeout"), s.completedRow(1, 3, "z"))
 }
 
 func TestRowsOfAnotherRunAreReplacedByAnything(t *testing.T) {
@@ -292,7 +292,7 @@ func TestRowsOfAnotherRunAreReplacedByAnything(t *testing.T) {
 	s.run = s.Run(t)
 	s.Exec(t, `SELECT setval('regmend.scan_number', 5000)`)
 	s.write(t, s.failed(0, 2, "timeout"))
-	wantRows(t, s.Database, s.failedRow(0, 2, "timeout", 1))
+	wantRows(t, s.Database, s.failedRow(0, 2, "timeout"))
 }
 
 func TestWriteForAnotherRunIsRefused(t *testing.T) {
