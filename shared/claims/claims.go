@@ -70,7 +70,7 @@ type Claims struct {
 	mu     sync.Mutex
 	serial int64
 	held   map[batch]*claim // claimed by this process, or about to be
-	free   map[int64]string // token → name: to be released when Redis is back
+	adrift map[int64]string // token → name: ended, but Redis may not know it
 	calm   time.Time        // looks begin when this process could renew for a lease
 }
 
@@ -82,9 +82,10 @@ type batch struct {
 
 // claim is a batch in this process's hands.
 type claim struct {
-	token  int64 // tells it from other claims of this process
-	held   bool  // Redis has granted it
-	guards []context.CancelCauseFunc
+	token   int64 // tells it from other claims of this process
+	held    bool  // Redis has granted it
+	doubled bool  // its task was delivered to this process once more
+	guards  []context.CancelCauseFunc
 }
 
 func (c *claim) lose() {
@@ -104,7 +105,7 @@ func New(rdb redis.UniversalClient, process string, log logrus.FieldLogger, cfg 
 		log:     log,
 		cfg:     cfg.withDefaults(),
 		held:    map[batch]*claim{},
-		free:    map[int64]string{},
+		adrift:  map[int64]string{},
 	}
 }
 
@@ -122,7 +123,7 @@ func (c *Claims) Claim(ctx context.Context, w Work) (outcome Outcome, runs int, 
 	defer c.mu.Unlock()
 	if err != nil {
 		// It may have been granted all the same.
-		c.free[mine.token] = w.Name
+		c.adrift[mine.token] = w.Name
 		delete(c.held, b)
 		return 0, 0, fmt.Errorf("claim batch %s: %w", w.Name, err)
 	}
@@ -144,8 +145,9 @@ func (c *Claims) Claim(ctx context.Context, w Work) (outcome Outcome, runs int, 
 func (c *Claims) reserve(b batch) (*claim, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for other := range c.held {
+	for other, theirs := range c.held {
 		if other.name == b.name && other.generation >= b.generation {
+			theirs.doubled = theirs.doubled || other == b
 			return nil, false
 		}
 	}
@@ -171,25 +173,33 @@ func (c *Claims) Guard(ctx context.Context, w Work) (context.Context, context.Ca
 	return ctx, func() { cancel(context.Canceled) }
 }
 
-// Release forgets the claim if it is still this process's. After an error it
-// need not be called again: Run goes on trying.
+// Release forgets the claim if it is still this process's. If the batch's task
+// was delivered twice, the other delivery was dropped and may have ended the
+// task, so the batch is put back, to be looked at once more. After an error
+// Release need not be called again: Run puts the batch back.
 func (c *Claims) Release(ctx context.Context, w Work) error {
 	b := batch{name: w.Name, generation: w.Generation}
 	c.mu.Lock()
 	mine, ok := c.held[b]
-	if ok {
-		delete(c.held, b)
-		c.free[mine.token] = w.Name
-	}
+	delete(c.held, b)
 	c.mu.Unlock()
 	if !ok {
 		return nil
 	}
-	if err := c.give(ctx, mine.token, w.Name); err != nil {
+	if err := c.end(ctx, mine.token, w.Name, mine.doubled); err != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.adrift[mine.token] = w.Name
 		return fmt.Errorf("release batch %s: %w", w.Name, err)
 	}
-	c.mu.Lock()
-	delete(c.free, mine.token)
-	c.mu.Unlock()
 	return nil
+}
+
+// end ends a claim in Redis.
+func (c *Claims) end(ctx context.Context, token int64, name string, putBack bool) error {
+	args := []any{name, c.process, token, 0}
+	if putBack {
+		args[3] = 1
+	}
+	return endScript.Run(ctx, c.rdb, []string{claimsKey()}, args...).Err()
 }

@@ -3,6 +3,7 @@ package claims
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -56,16 +57,16 @@ func (c *Claims) keep(ctx context.Context) {
 	}
 }
 
-// renewOnce renews the lease, lets go of what is lost and releases what could
-// not be released before.
+// renewOnce renews the lease, lets go of what is lost and puts back what could
+// not be released in time.
 func (c *Claims) renewOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Lease/3)
 	defer cancel()
-	held, free := c.tokens()
+	held, adrift := c.tokens()
 	lost, err := c.renew(ctx, held)
 	if err == nil {
 		c.loseAll(lost)
-		err = c.releaseAll(ctx, free)
+		err = c.endAll(ctx, adrift)
 	}
 	if err != nil {
 		c.disturbed()
@@ -73,21 +74,18 @@ func (c *Claims) renewOnce(ctx context.Context) error {
 	return err
 }
 
-// tokens are those of the claims that are held and of those to be released,
-// with the names of their batches.
-func (c *Claims) tokens() (held, free map[int64]string) {
+// tokens are those of the claims that are held and of those adrift, with the
+// names of their batches.
+func (c *Claims) tokens() (held, adrift map[int64]string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	held, free = map[int64]string{}, map[int64]string{}
+	held = map[int64]string{}
 	for b, mine := range c.held {
 		if mine.held {
 			held[mine.token] = b.name
 		}
 	}
-	for token, name := range c.free {
-		free[token] = name
-	}
-	return held, free
+	return held, maps.Clone(c.adrift)
 }
 
 func (c *Claims) loseAll(tokens []int64) {
@@ -103,13 +101,13 @@ func (c *Claims) loseAll(tokens []int64) {
 	}
 }
 
-func (c *Claims) releaseAll(ctx context.Context, free map[int64]string) error {
-	for token, name := range free {
-		if err := c.give(ctx, token, name); err != nil {
-			return fmt.Errorf("release batch %s: %w", name, err)
+func (c *Claims) endAll(ctx context.Context, adrift map[int64]string) error {
+	for token, name := range adrift {
+		if err := c.end(ctx, token, name, true); err != nil {
+			return fmt.Errorf("put batch %s back: %w", name, err)
 		}
 		c.mu.Lock()
-		delete(c.free, token)
+		delete(c.adrift, token)
 		c.mu.Unlock()
 	}
 	return nil
@@ -127,8 +125,8 @@ func (c *Claims) disturbed() {
 func (c *Claims) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Lease/3)
 	defer cancel()
-	_, free := c.tokens()
-	err := c.releaseAll(ctx, free)
+	_, adrift := c.tokens()
+	err := c.endAll(ctx, adrift)
 	if err == nil {
 		_, err = c.rdb.TxPipelined(ctx, func(tx redis.Pipeliner) error {
 			tx.ZRem(ctx, processesKey(), c.process)

@@ -16,6 +16,7 @@ type stored struct {
 	Runs       int    `json:"runs"`
 	Queue      string `json:"queue"`
 	Payload    []byte `json:"payload"`
+	Doubled    bool   `json:"doubled,omitempty"` // delivered once more meanwhile
 	Offered    int64  `json:"offered,omitempty"` // last handed to requeue, in ms
 }
 
@@ -43,6 +44,10 @@ if text then
   local old = cjson.decode(text)
   local others = old.process ~= claim.process and alive(old.process)
   if others and old.generation >= claim.generation then
+    if old.generation == claim.generation then
+      old.doubled = true
+      redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(old))
+    end
     return {1, 0}
   end
   if old.generation > claim.generation then
@@ -83,27 +88,30 @@ func (c *Claims) ask(ctx context.Context, w Work, token int64) (Outcome, int, er
 	return Outcome(reply[0]), int(reply[1]), nil
 }
 
-// releaseScript forgets claims of a process.
+// endScript ends a claim of a process: it is forgotten, or the batch is left to
+// the next look. The latter where the task of this generation may be gone
+// though the batch is not done: it was delivered twice and one delivery was
+// dropped, or Redis heard of the end late.
 //
 // KEYS: claims
-// ARGV: process, then batch name and token of each
-// Result: how many were forgotten
-var releaseScript = redis.NewScript(`
-local forgotten = 0
-for i = 2, #ARGV, 2 do
-  local text = redis.call('HGET', KEYS[1], ARGV[i])
-  local claim = text and cjson.decode(text)
-  if claim and claim.process == ARGV[1] and claim.token == tonumber(ARGV[i + 1]) then
-    forgotten = forgotten + redis.call('HDEL', KEYS[1], ARGV[i])
-  end
+// ARGV: batch name, process, token, 1 to put the batch back or 0
+// Result: 1 if the claim was the process's, else 0
+var endScript = redis.NewScript(`
+local text = redis.call('HGET', KEYS[1], ARGV[1])
+local claim = text and cjson.decode(text)
+if not (claim and claim.process == ARGV[2] and claim.token == tonumber(ARGV[3])) then
+  return 0
 end
-return forgotten
+if claim.doubled or ARGV[4] == '1' then
+  claim.generation = claim.generation + 1
+  claim.process = ''
+  claim.doubled = nil
+  redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(claim))
+else
+  redis.call('HDEL', KEYS[1], ARGV[1])
+end
+return 1
 `)
-
-// give releases one claim.
-func (c *Claims) give(ctx context.Context, token int64, name string) error {
-	return releaseScript.Run(ctx, c.rdb, []string{claimsKey()}, c.process, name, token).Err()
-}
 
 // renewScript renews the process's lease and tells which claims it lost.
 //
@@ -164,6 +172,7 @@ end
 local found, claims = {}, {}
 local function offer(name, claim)
   claim.process = ''
+  claim.doubled = nil
   claim.offered = now
   claims[name] = claim
   local text = cjson.encode(claim)

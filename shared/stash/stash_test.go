@@ -140,6 +140,12 @@ func TestHigherScanNumberStays(t *testing.T) {
 			[]gitlab.Result{completed(1, 1<<53-1, "c")},
 		},
 		{
+			"by number, not by digits",
+			[]gitlab.Result{completed(1, 9)},
+			[]gitlab.Result{completed(1, 10)},
+			[]gitlab.Result{completed(1, 10)},
+		},
+		{
 			"completed and failed stand side by side",
 			[]gitlab.Result{failed(1, 5)},
 			[]gitlab.Result{completed(1, 6), completed(2, 4)},
