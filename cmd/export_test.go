@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"io"
 	"io/fs"
 	"time"
@@ -75,3 +76,11 @@ func (p *pace) Add(at time.Time, done int64) { p.add(at, done) }
 func (p *pace) Rate() float64                { return p.rate() }
 
 func TimeLeft(pending int64, rate float64) string { return timeLeft(pending, rate) }
+
+func Alongside(ctx context.Context, work func(context.Context) error, helpers ...func(context.Context) error) error {
+	runners := make([]runner, len(helpers))
+	for i, help := range helpers {
+		runners[i] = help
+	}
+	return alongside(ctx, work, runners...)
+}

@@ -18,23 +18,28 @@ func TestProgressBar(t *testing.T) {
 		want    string
 	}{
 		"in mid-course": {
-			cmd.Status{Enabled: true, MaxConcurrency: 2, Eligible: 1000, Completed: 240, Failed: 10, Pending: 750, MissingTotal: 7}, 12.5, 100,
+			cmd.Status{Enabled: true, MaxConcurrency: 2, Eligible: 1000, Completed: 240, Failed: 10, Pending: 750, MissingTotal: 7},
+			12.5, 100,
 			"  25 % |█████████░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░| 250/1,000, 7 missing, 10 failed, 12.5/s, 1 min left",
 		},
 		"a narrow terminal": {
-			cmd.Status{Enabled: true, MaxConcurrency: 2, Eligible: 1000, Completed: 250, Pending: 750}, 12.5, 50,
+			cmd.Status{Enabled: true, MaxConcurrency: 2, Eligible: 1000, Completed: 250, Pending: 750},
+			12.5, 50,
 			"  25 % |██░░░░░░░░| 250/1,000, 0 missing, 12.5/s,…",
 		},
 		"nothing to do": {
-			cmd.Status{Enabled: true, MaxConcurrency: 2}, 0, 40,
+			cmd.Status{Enabled: true, MaxConcurrency: 2},
+			0, 40,
 			" 100 % |████████████████| 0/0, 0 missing",
 		},
 		"holding": {
-			cmd.Status{Enabled: true, MaxConcurrency: 2, Eligible: 10, Pending: 10, Holding: &reason}, 5, 70,
+			cmd.Status{Enabled: true, MaxConcurrency: 2, Eligible: 10, Pending: 10, Holding: &reason},
+			5, 70,
 			"   0 % |░░░░░░░░░░░░░░░░░░░░░| 0/10, 0 missing, holding: registry: 503",
 		},
 		"disabled": {
-			cmd.Status{MaxConcurrency: 2, Eligible: 10, Pending: 10}, 5, 70,
+			cmd.Status{MaxConcurrency: 2, Eligible: 10, Pending: 10},
+			5, 70,
 			"   0 % |░░░░░░░░░░░░░░░░░░░░░░░| 0/10, 0 missing, scanning is disabled",
 		},
 	} {
