@@ -69,7 +69,10 @@ func (p *Producer) firstRun(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	run, err := p.db.NewRun(ctx, "first run", registry, mark.Scan)
+	if mark.Run != 0 {
+		return fmt.Errorf("redis remembers run %d, the database knows none: it was restored; if that is meant, begin a new run: regmend run new --reason …", mark.Run)
+	}
+	run, err := p.db.NewRun(ctx, "first run", registry, 0)
 	if err != nil {
 		return err
 	}
@@ -78,15 +81,19 @@ func (p *Producer) firstRun(ctx context.Context) error {
 }
 
 // checkRun returns why nothing may be enqueued for the current run. The mark
-// compared is that of the look before, for it has to be older than the state.
+// compared is that of a look before, for it has to be older than the state; while
+// there is no such state, what was found last stands.
 func (p *Producer) checkRun(ctx context.Context, state postgres.State) error {
-	before := p.remembered
+	if !p.remembered.At.IsZero() && !p.remembered.At.Before(state.ReadAt) {
+		return p.disagrees
+	}
+	p.disagrees = state.Agrees(p.remembered, "")
 	mark, err := p.board.RunMark(ctx)
 	if err != nil {
 		return err
 	}
 	p.remembered = postgres.Remembered{Run: mark.Run, Scan: mark.Scan, At: time.Now()}
-	return state.Agrees(before, "")
+	return p.disagrees
 }
 
 // load is what the queues hold, in tasks.
