@@ -148,7 +148,9 @@ func TestP12_QuietLeaseCoversASilentHolder(t *testing.T) {
 	if err := rdb.FlushAll(context.Background()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	over(t, s)
+	if err := over(t, s); !errors.Is(err, slots.ErrLost) {
+		t.Errorf("slot ended with %v, want ErrLost", err)
+	}
 	select {
 	case granted := <-got:
 		granted.release()
@@ -335,14 +337,14 @@ func staleReplica(t *testing.T, master string) string {
 		t.Fatal(err)
 	}
 	replica := redistest.New(t)
-	if err := replica.SlaveOf(ctx, host, port).Err(); err != nil {
+	if err := replica.ReplicaOf(ctx, host, port).Err(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the replica follows", func() bool {
 		n, err := replica.Exists(ctx, "regmend:slots:epoch").Result()
 		return err == nil && n == 1
 	})
-	if err := replica.SlaveOf(ctx, "NO", "ONE").Err(); err != nil {
+	if err := replica.ReplicaOf(ctx, "NO", "ONE").Err(); err != nil {
 		t.Fatal(err)
 	}
 	if err := replica.Del(ctx, "regmend:slots:held", "regmend:slots:age").Err(); err != nil {

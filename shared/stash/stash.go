@@ -124,6 +124,9 @@ func (s *Stash) State(ctx context.Context) (State, error) {
 // dropped, at the price of another scan, and told by ErrDamaged; the next call
 // goes on.
 func (s *Stash) Oldest(ctx context.Context, limit int) ([]gitlab.Result, error) {
+	if limit < 1 {
+		return nil, nil // to the script it would mean all
+	}
 	reply, err := oldestScript.Run(ctx, s.rdb, dataKeys(), limit, s.cfg.ReadBytes).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("read the stash: %w", err)

@@ -247,6 +247,7 @@ func TestOldestIsBounded(t *testing.T) {
 	s, _ := open(t, stash.Config{ReadBytes: 3000})
 	large := strings.Repeat("x", 5000)
 	put(t, s, completed(1, 4, large), completed(2, 3), completed(3, 2), completed(4, 1))
+	check(t, oldest(t, s, 0))
 	check(t, oldest(t, s, 2), completed(4, 1), completed(3, 2))
 	check(t, oldest(t, s, 10), completed(4, 1), completed(3, 2), completed(2, 3))
 	ack(t, s, oldest(t, s, 10)...)
