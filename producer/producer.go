@@ -71,8 +71,9 @@ type Producer struct {
 	claims     *claims.Claims
 	registry   func(context.Context) (string, error)
 	rate       rate
-	remembered postgres.Remembered
-	waits      string // the reason last told for not filling the queue
+	remembered postgres.Remembered // a mark of Redis', to be compared with a later state
+	disagrees  error               // what the last comparison found
+	waits      string              // the reason last told for not filling the queue
 }
 
 // New puts a producer together. It connects to nothing yet; watch must be
