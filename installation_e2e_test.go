@@ -28,12 +28,13 @@ import (
 type installation struct {
 	*postgrestest.Database // without DB: regmend is all that uses it
 
-	t        *testing.T
-	redis    *servers.Redis
-	registry *registrytest.Server
-	dir      string            // of what processes print
-	env      map[string]string // of regmend's processes
-	secrets  map[string]string // what it is: what must not be seen
+	t             *testing.T
+	redis         *servers.Redis
+	redisPassword string
+	registry      *registrytest.Server
+	dir           string            // of what processes print
+	env           map[string]string // of regmend's processes
+	secrets       map[string]string // what it is: what must not be seen
 
 	running []*process
 	files   int
@@ -55,18 +56,19 @@ func installationOn(t *testing.T, db *postgrestest.Database, opts registrytest.O
 		secrets:  map[string]string{},
 	}
 	in.useDatabase(db.URL)
-	password := in.secret("redis password")
-	in.redis = redistest.Start(t, "--requirepass", password)
-	in.env["REGMEND_REDIS_URL"] = "redis://:" + password + "@" + in.redis.Addr + "/0"
+	in.redisPassword = in.secret("redis password")
+	in.redis = redistest.Start(t, "--requirepass", in.redisPassword)
+	in.env["REGMEND_REDIS_URL"] = "redis://:" + in.redisPassword + "@" + in.redis.Addr + "/0"
 	in.startRegistry(opts)
 	t.Cleanup(in.end)
 	return in
 }
 
-// secret makes one up.
+// secret makes one up, and another for each time it is asked for.
 func (in *installation) secret(what string) string {
-	in.secrets[what] = rand.Text()
-	return in.secrets[what]
+	secret := rand.Text()
+	in.secrets[fmt.Sprintf("%s (secret %d)", what, len(in.secrets)+1)] = secret
+	return secret
 }
 
 // useDatabase gives regmend the database of that URL, with a password; private
@@ -121,7 +123,7 @@ func (in *installation) file(name string, content []byte) string {
 
 // redisClient returns one of its own, for looking around.
 func (in *installation) redisClient() *redis.Client {
-	client := redis.NewClient(&redis.Options{Addr: in.redis.Addr, Password: in.secrets["redis password"]})
+	client := redis.NewClient(&redis.Options{Addr: in.redis.Addr, Password: in.redisPassword})
 	in.t.Cleanup(func() { _ = client.Close() })
 	return client
 }

@@ -29,6 +29,12 @@ func (in *installation) begin(consumers int) []*process {
 func (in *installation) migrate(settings ...string) {
 	in.t.Helper()
 	in.run("migrate")
+	in.set(settings...)
+}
+
+// set changes settings.
+func (in *installation) set(settings ...string) {
+	in.t.Helper()
 	for pair := range slices.Chunk(settings, 2) {
 		in.run("settings", "set", pair[0], pair[1])
 	}
@@ -89,7 +95,8 @@ func TestRegistriesOnOtherCollations(t *testing.T) {
 			t.Parallel()
 			in := newInstallation(t, registrytest.Options{Collation: collation})
 			in.fill(generate(2, 2_000))
-			in.analyse("page_size", "10", "max_concurrency", "3")
+			in.migrate("page_size", "10", "max_concurrency", "3")
+			in.analyse()
 		})
 	}
 }
@@ -98,15 +105,15 @@ func TestDistributionRegistry(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, registrytest.Options{Mode: registrytest.Distribution})
 	in.fill(generate(3, 500))
-	in.analyse("max_concurrency", "3")
+	in.migrate("max_concurrency", "3")
+	in.analyse()
 }
 
-// analyse lets a producer and two consumers analyse everything under those
-// settings, and checks what came out.
-func (in *installation) analyse(settings ...string) status {
+// analyse lets a producer and two consumers analyse everything, and checks what
+// came out.
+func (in *installation) analyse() status {
 	in.t.Helper()
-	in.migrate(settings...)
-	in.start("producer")
+	in.start("producer", "--interval", "2s")
 	in.begin(2)
 	began := time.Now()
 	s := in.await("every project is analysed", 2*time.Minute, status.analysed)
