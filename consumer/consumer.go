@@ -82,11 +82,13 @@ type Consumer struct {
 	mender    *mender
 	keeper    *keeper
 	control   control
+	haste     *haste
 	unstashed atomic.Bool
 }
 
 // New puts a consumer together. It connects to nothing yet; watch must be
-// running while Run does.
+// running while Run does. From now on no command of rdb takes longer than a few
+// seconds; it must let a command end with its context (ContextTimeoutEnabled).
 func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, reg *registry.Client, log logrus.FieldLogger, cfg Config) *Consumer {
 	cfg = cfg.withDefaults()
 	c := &Consumer{
@@ -101,7 +103,9 @@ func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, reg 
 		claims:    claims.New(rdb, cfg.Process, log, cfg.Claims),
 		board:     board.New(rdb),
 		gate:      newGate(),
+		haste:     newHaste(),
 	}
+	rdb.AddHook(c.haste)
 	c.pool = slots.NewPool(rdb, cfg.Process, c.limit, log, cfg.Slots)
 	c.witness = &witness{log: log, db: db, board: c.board, registry: reg}
 	c.mender = &mender{
@@ -162,6 +166,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 // stop leaves in order: take no more, abandon scans, flush what they stashed.
 func (c *Consumer) stop(ctx context.Context, scans, flushes *asynq.Server) {
 	c.gate.stop()
+	c.haste.begin()
 	var both sync.WaitGroup
 	both.Go(scans.Shutdown)
 	both.Go(flushes.Shutdown)

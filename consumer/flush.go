@@ -71,6 +71,9 @@ func (c *Consumer) flush(ctx context.Context) (total tasks.Flushed, err error) {
 // removes exactly these from the stash. It returns how many it read.
 func (c *Consumer) flushSome(ctx context.Context, total *tasks.Flushed) (int, error) {
 	state, err := c.db.State(ctx)
+	if err == nil {
+		err = state.Agrees(postgres.Remembered{}, "")
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -123,8 +126,8 @@ func (c *Consumer) callFlushes(ctx context.Context) error {
 			return nil
 		}
 		state, err := c.watch.Now()
-		if err != nil {
-			continue // nothing could be written; the watch says so
+		if err != nil || state.Agrees(postgres.Remembered{}, "") != nil {
+			continue // nothing could be written; the keeper says so
 		}
 		stashed, err := c.stash.State(ctx)
 		if err != nil {

@@ -1,0 +1,75 @@
+package consumer_test
+
+import (
+	"testing"
+	"time"
+
+	"regmend/shared/registry/registrytest"
+	"regmend/shared/tasks"
+)
+
+func TestP11_ABatchOfAKilledConsumerRunsAgain(t *testing.T) {
+	w := newWorld(t)
+	w.timing = timing{} // the ones in use
+	first := w.projects(40)
+	release := make(chan struct{})
+	w.registry.Fail(registrytest.Where{Repository: app(15)}, registrytest.Hold(release))
+	run := w.begin()
+	victim := w.child()
+	w.enqueue("scanning", tasks.Scan{Run: run.ID, IDs: []int64{first, first + 14, first + 1}})
+	w.await("the batch is being scanned", func() bool { return w.listings(app(15)) == 1 })
+	w.consumer()
+	w.await("the other consumer is alive", func() bool { return w.redis.ZCard(t.Context(), "regmend:processes").Val() == 2 })
+	w.killedBatchEnds(victim.Kill, release)
+	if !w.batchDone("scanning") {
+		t.Error("the batch was not done")
+	}
+}
+
+func TestP11_ABatchThatWaitedInAKilledConsumerRunsAgain(t *testing.T) {
+	w := newWorld(t)
+	w.timing = timing{}
+	first := w.projects(40)
+	w.set("max_concurrency", "1")
+	release := make(chan struct{})
+	w.registry.Fail(registrytest.Where{Repository: app(15)}, registrytest.Hold(release))
+	run := w.begin()
+	w.consumer()
+	w.enqueue("scanning", tasks.Scan{Run: run.ID, IDs: []int64{first + 14}})
+	w.await("the slot is taken", func() bool { return w.listings(app(15)) == 1 })
+	victim := w.child()
+	w.await("the victim is alive", func() bool { return w.redis.ZCard(t.Context(), "regmend:processes").Val() == 2 })
+	// More than the living one has workers for.
+	for i := range 20 {
+		w.enqueue("waiting"+string(rune('a'+i)), tasks.Scan{Run: run.ID, IDs: []int64{first}})
+	}
+	w.await("all batches are claimed", func() bool { return w.redis.HLen(t.Context(), "regmend:claims").Val() == 21 })
+	w.killedBatchEnds(victim.Kill, release)
+	for i := range 20 {
+		w.await("every batch is done", func() bool { return w.batchDone("waiting" + string(rune('a'+i))) })
+	}
+}
+
+// killedBatchEnds kills, lets the registry answer, and expects all batches to
+// end in time.
+func (w *world) killedBatchEnds(kill func() error, release chan struct{}) {
+	w.t.Helper()
+	if err := kill(); err != nil {
+		w.t.Fatal(err)
+	}
+	close(release)
+	w.within(20*time.Second, "no batch is claimed any more: all are done", func() bool {
+		return w.redis.HLen(w.t.Context(), "regmend:claims").Val() == 0 && w.redis.LLen(w.t.Context(), "asynq:{adhoc}:pending").Val() == 0
+	})
+}
+
+// batchDone tells whether some generation of the batch was completed.
+func (w *world) batchDone(name string) bool {
+	for generation := range 4 {
+		id := tasks.Batch{Name: name, Generation: generation}.String()
+		if w.redis.ZScore(w.t.Context(), "asynq:{adhoc}:completed", id).Err() == nil {
+			return true
+		}
+	}
+	return false
+}
