@@ -53,8 +53,11 @@ func (p *Pool) look(ctx context.Context, outage bool) bool {
 	limit := max(0, p.limit())
 	p.cut(limit)
 	q := p.question(limit)
-	if len(q.Held)+len(q.Back)+len(q.Wanted) == 0 {
-		return outage // an idle process costs Redis nothing
+	// The first look is made in any case: where Redis is new to slots it begins
+	// the quiet lease, which may be over when somebody wants one. After that an
+	// idle process costs Redis nothing.
+	if p.known && len(q.Held)+len(q.Back)+len(q.Wanted) == 0 {
+		return outage
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
@@ -70,6 +73,7 @@ func (p *Pool) look(ctx context.Context, outage bool) bool {
 	if outage {
 		p.log.Info("redis is back: slots are granted")
 	}
+	p.known = true
 	p.apply(q, a, asked)
 	return false
 }

@@ -70,6 +70,7 @@ type Pool struct {
 
 	wake    chan struct{} // holds one: a look is wanted at once
 	stopped chan struct{} // closed when Run has begun to end
+	known   bool          // Redis was asked once; of Run alone
 
 	mu      sync.Mutex
 	serial  int64

@@ -297,3 +297,18 @@ func TestIdlePoolIsSilent(t *testing.T) {
 		t.Errorf("an idle pool asked Redis (-before +after):\n%s", diff)
 	}
 }
+
+// The quiet lease of a Redis that is new to slots passes while nobody wants one.
+func TestQuietLeaseBeginsWithThePool(t *testing.T) {
+	t.Parallel()
+	cfg := quick()
+	rdb := redistest.New(t)
+	p := start(t, rdb, "a", always(1), cfg)
+	eventually(t, "the pool has asked Redis", func() bool { return rdb.Exists(t.Context(), "regmend:slots:epoch").Val() == 1 })
+	<-time.After(cfg.Lease)
+	asked := time.Now()
+	acquire(t, p).release()
+	if took := time.Since(asked); took > cfg.Lease/2 {
+		t.Errorf("the first slot took %s, the lease is %s", took, cfg.Lease)
+	}
+}
