@@ -83,6 +83,7 @@ type Consumer struct {
 	keeper    *keeper
 	control   control
 	haste     *haste
+	scanned   atomic.Int64 // results stashed and not yet told to the board
 	unstashed atomic.Bool
 }
 

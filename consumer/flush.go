@@ -114,8 +114,8 @@ func ofRun(results []gitlab.Result, run int64) []gitlab.Result {
 	return kept
 }
 
-// callFlushes requests a flush whenever the stash has waited long enough, until
-// ctx ends.
+// callFlushes requests a flush whenever the stash has waited long enough, and
+// tells the board how many results were stashed, until ctx ends.
 func (c *Consumer) callFlushes(ctx context.Context) error {
 	tick := time.NewTicker(stashLook)
 	defer tick.Stop()
@@ -125,6 +125,7 @@ func (c *Consumer) callFlushes(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
+		c.countScanned(ctx)
 		state, err := c.watch.Now()
 		if err != nil || state.Agrees(postgres.Remembered{}, "") != nil {
 			continue // nothing could be written; the keeper says so
@@ -134,6 +135,18 @@ func (c *Consumer) callFlushes(ctx context.Context) error {
 			continue // Redis away: the keeper says so
 		}
 		c.callFlush(ctx, stashed, state.Settings)
+	}
+}
+
+// countScanned tells the board once a second what a round trip for each batch
+// would be too much for.
+func (c *Consumer) countScanned(ctx context.Context) {
+	n := c.scanned.Swap(0)
+	if n == 0 {
+		return
+	}
+	if err := c.board.CountScanned(ctx, int(n)); err != nil {
+		c.scanned.Add(n)
 	}
 }
 

@@ -45,13 +45,10 @@ func (b *batch) putOnce(ctx context.Context) (stash.State, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
 	defer cancel()
 	stashed, err := b.stash.Put(ctx, b.kept)
-	if err != nil {
-		return stashed, err
+	if err == nil {
+		b.scanned.Add(int64(len(b.kept)))
 	}
-	if err := b.board.CountScanned(ctx, len(b.kept)); err != nil {
-		b.log.WithError(err).Debug("results not counted for the rate")
-	}
-	return stashed, nil
+	return stashed, err
 }
 
 // leave makes a last try to stash what is kept, as the process ends or another

@@ -15,8 +15,8 @@ func TestRun_WhatDoesNotAgreeHoldsUntilANewRun(t *testing.T) {
 	for name, change := range map[string]string{
 		"the database was restored: numbers set back":   `SELECT setval('regmend.scan_number', 1)`,
 		"the database was restored: the run is unknown": `INSERT INTO regmend.runs (id, reason, registry, system_identifier, scan_number) OVERRIDING SYSTEM VALUE SELECT 1, reason, registry, system_identifier, 1 FROM regmend.runs; DELETE FROM regmend.runs WHERE id > 1`,
-		"another cluster":                               `UPDATE regmend.runs SET system_identifier = '7'`,
-		"another registry":                              `UPDATE regmend.runs SET registry = 'https://other.example.com (gitlab)'`,
+		"another cluster":  `UPDATE regmend.runs SET system_identifier = '7'`,
+		"another registry": `UPDATE regmend.runs SET registry = 'https://other.example.com (gitlab)'`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

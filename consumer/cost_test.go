@@ -1,0 +1,85 @@
+package consumer_test
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// tally counts round trips to Redis.
+type tally struct{ trips atomic.Int64 }
+
+func (c *tally) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+func (c *tally) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		c.trips.Add(1)
+		return next(ctx, cmd)
+	}
+}
+
+func (c *tally) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		c.trips.Add(1)
+		return next(ctx, cmds)
+	}
+}
+
+// perSecond counts the round trips of processes that have nothing to do.
+func (c *tally) perSecond() float64 {
+	const watched = 3 * time.Second
+	before := c.trips.Load()
+	time.Sleep(watched)
+	return float64(c.trips.Load()-before) / watched.Seconds()
+}
+
+func (w *world) transactions() int64 {
+	w.t.Helper()
+	n, err := strconv.ParseInt(w.Value(w.t, `SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()`), 10, 64)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return n
+}
+
+// The queue and the database must not cost more than the registry.
+func TestCost_OfAProject(t *testing.T) {
+	w := newWorld(t)
+	const projects = 5000
+	w.set("flush_after", "10m")
+	w.set("stash_limit", "10000")
+	w.projects(projects)
+	counted := &tally{}
+	w.begin()
+	w.set("scan_enabled", "false")
+	w.producer()
+	w.hook = counted
+	w.consumer()
+	w.await("they have begun", func() bool { return w.redis.ZCard(t.Context(), "regmend:processes").Val() == 2 })
+	idle := counted.perSecond()
+	if idle > 15 {
+		t.Errorf("%.0f round trips a second with nothing to do", idle)
+	}
+	w.set("scan_enabled", "true")
+	w.await("scanning begins", func() bool { return w.stashed() > 0 })
+	// Looks and the polls for a slot are by the second, not by the project.
+	trips, transactions, began := counted.trips.Load(), w.transactions(), time.Now()
+	from := w.stashed()
+	w.await("all are scanned", func() bool { return w.stashed() == projects })
+	took := time.Since(began).Seconds()
+	perProject := (float64(counted.trips.Load()-trips) - 40*took) / float64(projects-from)
+	t.Logf("idle %.1f/s; %.1f s; %.3f round trips a project", idle, took, perProject)
+	if perProject > 0.1 {
+		t.Errorf("%.3f round trips to Redis a project, want at most 0.1", perProject)
+	}
+	if statements := float64(w.transactions()-transactions) / projects; statements > 0.1 {
+		t.Errorf("%.3f transactions a project, want at most 0.1", statements)
+	}
+}
