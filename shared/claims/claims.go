@@ -131,12 +131,8 @@ func (c *Claims) Claim(ctx context.Context, w Work) (outcome Outcome, runs int, 
 		delete(c.held, b)
 		return outcome, 0, nil
 	}
+	// A handler of an older generation in this process is told by the renewal.
 	mine.held = true
-	for other, older := range c.held {
-		if other.name == b.name && other.generation < b.generation {
-			older.lose()
-		}
-	}
 	return Granted, runs, nil
 }
 

@@ -2,6 +2,7 @@ package claims_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -85,11 +86,13 @@ func TestP11_TaskThatNobodyClaimsIsPutBack(t *testing.T) {
 func TestTaskIsGivenTimeToBeClaimed(t *testing.T) {
 	rdb := newRedis(t)
 	a, b := start(t, rdb, "a"), start(t, rdb, "b")
-	for range 8 {
+	<-time.After(quick().Lease + quick().Look) // both look by now
+	for i := range 20 {
 		delivered := batch(1)
+		delivered.Name = fmt.Sprint("run3-lap1-", i)
 		a.active.Store(&[]claims.Work{delivered})
 		b.active.Store(&[]claims.Work{delivered})
-		<-time.After(quick().Look / 4)
+		<-time.After(quick().Look / 3)
 		a.claim(t, delivered)
 		a.active.Store(&[]claims.Work{})
 		b.active.Store(&[]claims.Work{})
