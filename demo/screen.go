@@ -18,12 +18,17 @@ import (
 type screen struct {
 	out      io.Writer
 	terminal bool
+	width    int // in columns, of a terminal
 	began    time.Time
 }
 
 func newScreen(out io.Writer) *screen {
-	file, ok := out.(*os.File)
-	return &screen{out: out, terminal: ok && term.IsTerminal(int(file.Fd())), began: time.Now()}
+	s := &screen{out: out, began: time.Now()}
+	if file, ok := out.(*os.File); ok {
+		width, _, err := term.GetSize(int(file.Fd()))
+		s.terminal, s.width = err == nil, width
+	}
+	return s
 }
 
 // style is how a terminal shows text.
@@ -106,8 +111,12 @@ func (s *screen) table(rows []row) {
 	for _, r := range rows {
 		paths, lost = max(paths, len(r.fullPath)), max(lost, len(text(r.lost)))
 	}
+	if s.terminal {
+		// What stands beside the paths: both lists of names, marks and gaps.
+		paths = min(paths, max(s.width-2*lost-8, 20))
+	}
 	line := func(mark, fullPath, wasLost, wasFound string) {
-		s.text("%s %-*s  %-*s  %s", mark, paths, fullPath, lost, wasLost, wasFound)
+		s.text("%s %-*s  %-*s  %s", mark, paths, ending(fullPath, paths), lost, wasLost, wasFound)
 	}
 	fmt.Fprintln(s.out)
 	line(" ", "project", "lost", "found")
@@ -115,6 +124,14 @@ func (s *screen) table(rows []row) {
 		line(s.mark(r.differences() == 0), r.fullPath, text(r.lost), text(r.found))
 	}
 	fmt.Fprintln(s.out)
+}
+
+// ending is a path shortened at its beginning, where it tells least.
+func ending(path string, width int) string {
+	if len(path) <= width {
+		return path
+	}
+	return "…" + path[len(path)-width+1:]
 }
 
 // row compares one project.
