@@ -58,12 +58,12 @@ func (b *Board) AdvanceWalk(ctx context.Context, from, to Walk) (bool, error) {
 	return replaced, nil
 }
 
-// text is the walk as it stands in Redis, which one moment writes in one way.
+// text is the walk as it stands in Redis. A moment is written and read back in
+// the zone it has, so what was read is written in the same way.
 func (w Walk) text() (string, error) {
 	if w == (Walk{}) {
 		return "", nil
 	}
-	w.Started = w.Started.UTC()
 	text, err := json.Marshal(w)
 	if err != nil {
 		return "", fmt.Errorf("write down the walk: %w", err)
