@@ -87,6 +87,7 @@ func TestTwentyThousandProjects(t *testing.T) {
 }
 
 func TestRegistriesOnOtherCollations(t *testing.T) {
+	t.Parallel()
 	for name, collation := range registrytest.Collations() {
 		if collation == registrytest.C {
 			continue // the other tests'
