@@ -3,12 +3,17 @@ package consumer_test
 import (
 	"context"
 	"net"
+	"net/http"
 	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"regmend/shared/board"
+	"regmend/shared/registry/registrytest"
+
 	"github.com/redis/go-redis/v9"
+	"github.com/sirupsen/logrus"
 )
 
 // tally counts round trips to Redis.
@@ -82,4 +87,39 @@ func TestCost_OfAProject(t *testing.T) {
 	if statements := float64(w.transactions()-transactions) / projects; statements > 0.1 {
 		t.Errorf("%.3f transactions a project, want at most 0.1", statements)
 	}
+}
+
+func TestCost_OfAHold(t *testing.T) {
+	w := newWorld(t)
+	w.projects(3000)
+	w.begin()
+	w.registry.Fail(registrytest.Where{Kind: registrytest.List}, registrytest.Status(http.StatusServiceUnavailable, "UNAVAILABLE"))
+	lines := &lineCounter{}
+	log := logrus.New()
+	log.SetOutput(lines)
+	w.log = log
+	w.producer()
+	counted := &tally{}
+	w.hook = counted
+	w.consumer()
+	w.await("the registry is why all hold", w.holds(board.HoldRegistry))
+	w.await("all workers have a batch", func() bool { return w.redis.HLen(t.Context(), "regmend:claims").Val() == 16 })
+	before, asked := lines.n.Load(), w.registry.Count()
+	if rate := counted.perSecond(); rate > 30 {
+		t.Errorf("%.0f round trips a second while held", rate)
+	}
+	if n := lines.n.Load() - before; n > 3 {
+		t.Errorf("%d lines were logged in three seconds of holding", n)
+	}
+	if n := w.registry.Count() - asked; n > 6 {
+		t.Errorf("%d requests in three seconds of holding", n)
+	}
+}
+
+// lineCounter counts what is logged.
+type lineCounter struct{ n atomic.Int64 }
+
+func (c *lineCounter) Write(line []byte) (int, error) {
+	c.n.Add(1)
+	return len(line), nil
 }

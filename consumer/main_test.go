@@ -14,7 +14,7 @@ func TestMain(m *testing.M) {
 	}
 	// The tests wait more than they work.
 	flag.Parse()
-	if err := flag.Set("test.parallel", "6"); err != nil {
+	if err := flag.Set("test.parallel", "10"); err != nil {
 		panic(err)
 	}
 	os.Exit(postgrestest.Main(m))

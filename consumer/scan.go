@@ -133,9 +133,16 @@ func (b *batch) untilDone(ctx context.Context) error {
 		}
 		b.log.WithError(err).Warn("the batch goes on in a moment")
 		b.holdDatabase(ctx, err)
-		pause(ctx, wait)
+		b.rest(ctx, wait)
 		wait = min(2*wait, longestPause)
 	}
+}
+
+// rest pauses, but no longer than the gate is open: a shut one is waited at.
+func (b *batch) rest(ctx context.Context, d time.Duration) {
+	ctx, leave := b.gate.enter(ctx)
+	defer leave()
+	pause(ctx, d)
 }
 
 // once makes one attempt when scanning may go on.
@@ -152,7 +159,7 @@ func (b *batch) once(ctx context.Context) error {
 	}
 	if state.ReadAt.Before(b.since) {
 		// Only a later look is sure to know the run that the batch is of.
-		pause(ctx, lookEvery)
+		b.rest(ctx, lookEvery)
 		return shut{errStale}
 	}
 	b.tally.Note = fmt.Sprintf("of run %d, discarded: this is run %d", b.scan.Run, state.Run.ID)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"regmend/shared/board"
 	"regmend/shared/registry/registrytest"
 	"regmend/shared/tasks"
 )
@@ -107,6 +108,27 @@ func TestP4_ARowMadeWhileTheListingIsAnsweredCounts(t *testing.T) {
 	if got := w.counts().MissingTotal; got != 0 {
 		t.Errorf("%d missing, want 0: the row was there before the listing ended", got)
 	}
+}
+
+func TestP4_AStandbyIsNotScannedFor(t *testing.T) {
+	w := newWorld(t)
+	w.projects(20)
+	w.begin()
+	// What a failover leaves a process with: a connection to a standby.
+	w.Exec(t, `CREATE SCHEMA standby`)
+	w.Exec(t, `CREATE FUNCTION standby.pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'`)
+	w.Exec(t, `ALTER DATABASE `+w.Name+` SET search_path = standby, pg_catalog`)
+	w.producer()
+	w.consumer()
+	w.await("the run is why all hold", w.holds(board.HoldRun))
+	w.during(2*time.Second, "nothing is listed or queued", func() bool {
+		return len(w.registry.Requests(registrytest.List)) == 0 && w.redis.Exists(t.Context(), "asynq:{scan}:pending").Val() == 0
+	})
+	if reason := w.hold().Reason; !strings.Contains(reason, "standby") {
+		t.Errorf("the reason is %q", reason)
+	}
+	w.Exec(t, `DROP SCHEMA standby CASCADE`) // it was promoted
+	w.within(recovery, "all projects are completed", w.completed(20))
 }
 
 func TestP6_CountsBalanceAtEveryMoment(t *testing.T) {

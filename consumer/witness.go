@@ -23,7 +23,7 @@ const (
 	// nothing after witnessFor.
 	hearAfter, witnessFor = 4 * time.Minute, 10 * time.Minute
 	// witnessPatience is how many failing requests in a row end a hearing.
-	witnessPatience = 5
+	witnessPatience = 3
 )
 
 // witness tells whether the registry is the one that belongs to the database,

@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -263,8 +264,7 @@ func watched(ctx context.Context, db *postgres.DB, log logrus.FieldLogger, work 
 	go func() { ended <- watch.Run(watching) }()
 	err := work(ctx, watch)
 	stop()
-	<-ended
-	return err
+	return errors.Join(err, <-ended)
 }
 
 func (w *world) consumer() *running {
@@ -276,14 +276,14 @@ func (w *world) consumer() *running {
 	})
 }
 
-func (w *world) producer() *running {
+func (w *world) producer() {
 	w.t.Helper()
 	client := w.client(w.reach.Registry)
 	identity := func(ctx context.Context) (string, error) {
 		found, err := client.Probe(ctx)
 		return found.Identity, err
 	}
-	return w.run(func(ctx context.Context, db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, name string) error {
+	w.run(func(ctx context.Context, db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, name string) error {
 		cfg := producer.Config{Process: name, Interval: time.Second, Claims: w.timing.Claims}
 		return producer.New(db, watch, rdb, identity, w.log, cfg).Run(ctx)
 	})
