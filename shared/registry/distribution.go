@@ -62,6 +62,9 @@ func (c *Client) Tagged(ctx context.Context, path string) (tagged bool, err erro
 // Where its own listing cannot be believed, its tags decide: they come from the
 // same metadata, but are looked up by the exact path.
 func (c *Client) Holds(ctx context.Context, path string) (bool, error) {
+	if !gitlab.ValidRepositoryPath(path) {
+		return false, nil // GitLab may have such a row; nothing can be pushed there
+	}
 	found, err := c.probed(ctx)
 	if err != nil {
 		return false, err
