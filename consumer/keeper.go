@@ -46,7 +46,7 @@ type keeper struct {
 	pool    *slots.Pool
 	mender  *mender
 
-	before board.Notices // what the last look read
+	seen   board.Notices // what the last look read
 	memory memory
 }
 
@@ -63,7 +63,7 @@ func (k *keeper) run(ctx context.Context) error {
 		if k.gate.set(reason) {
 			k.tell(reason)
 		}
-		seen := k.before
+		seen := k.seen
 		mending.TryGo(func() error { k.mender.mend(ctx, reason, seen); return nil })
 		select {
 		case <-changed:
@@ -110,7 +110,7 @@ func (k *keeper) look(ctx context.Context) error {
 		return held{holdRedis, fmt.Sprintf("Redis: %v", err)}
 	}
 	reason := k.judge(state, now)
-	k.before = now
+	k.seen = now
 	k.post(ctx, reason)
 	return reason
 }

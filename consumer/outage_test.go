@@ -66,6 +66,9 @@ func TestP10_RetryAfterIsRespectedByAll(t *testing.T) {
 	}
 	w.await("the registry is why all hold", w.holds(board.HoldRegistry))
 	until := w.hold().Until
+	if left := time.Until(until); left < 3*time.Second {
+		t.Fatalf("the hold lasts until %s, %s from now", until, left)
+	}
 	w.await("all projects are completed", w.completed(50))
 	early := 0
 	// The others learn of it at their next look.

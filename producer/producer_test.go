@@ -131,6 +131,27 @@ func TestTwoProducers_EnqueueNothingTwice(t *testing.T) {
 	}
 }
 
+func TestAProducerThatDiedBeforeAdvancingTheWalk_EnqueuedNothingTwice(t *testing.T) {
+	o := newOffice(t)
+	o.projects("group", 300)
+	o.producer("p")
+	o.await("all projects are queued", o.ended)
+	walk := board.New(o.redis)
+	at, _, err := walk.Walk(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := at
+	before.Cursor, before.Ended = 0, false
+	if moved, err := walk.AdvanceWalk(t.Context(), at, before); !moved || err != nil {
+		t.Fatal(moved, err)
+	}
+	o.await("the step is done again", o.ended)
+	if diff := cmp.Diff(o.all(), o.ids()); diff != "" {
+		t.Errorf("queued (-want +got):\n%s", diff)
+	}
+}
+
 func TestLeader_IsReplaced(t *testing.T) {
 	o := newOffice(t)
 	lead := board.New(o.redis)
