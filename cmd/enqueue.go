@@ -81,8 +81,8 @@ func warnIfWaiting(ctx context.Context, stderr io.Writer, s postgres.Settings, n
 	case s.MaxConcurrency == 0:
 		reason = "max_concurrency is 0 (regmend settings set max_concurrency 2)"
 	default:
-		if hold, holds, err := notices.Holding(ctx); err == nil && holds {
-			reason = "scanning holds: " + hold.Reason
+		if holds, err := notices.Holds(ctx); err == nil && len(holds) > 0 {
+			reason = "scanning holds: " + reasonsOf(holds)
 		}
 	}
 	if reason != "" {

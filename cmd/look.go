@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"regmend/shared/board"
@@ -19,7 +20,7 @@ import (
 type details struct {
 	run       postgres.Run
 	redisErr  error // set: nothing below is known
-	hold      board.Hold
+	holds     []board.Hold
 	queues    []*asynq.QueueInfo
 	stash     stash.State
 	processes []claims.Process
@@ -91,7 +92,7 @@ func (l *looker) readRedis(ctx context.Context, s *status) {
 	defer cancel()
 	// The inspector takes no context: ask Redis itself first.
 	err := l.rdb.Ping(ctx).Err()
-	for _, read := range []func(context.Context, *status) error{l.readHold, l.readQueues, l.readWork} {
+	for _, read := range []func(context.Context, *status) error{l.readHolds, l.readQueues, l.readWork} {
 		if err == nil {
 			err = read(ctx, s)
 		}
@@ -103,13 +104,22 @@ func (l *looker) readRedis(ctx context.Context, s *status) {
 	}
 }
 
-func (l *looker) readHold(ctx context.Context, s *status) error {
-	hold, ok, err := l.board.Holding(ctx)
-	if ok {
-		s.more.hold = hold
-		s.Holding = &hold.Reason
+func (l *looker) readHolds(ctx context.Context, s *status) (err error) {
+	s.more.holds, err = l.board.Holds(ctx)
+	if len(s.more.holds) > 0 {
+		reasons := reasonsOf(s.more.holds)
+		s.Holding = &reasons
 	}
 	return err
+}
+
+// reasonsOf are the reasons of all holds, as one.
+func reasonsOf(holds []board.Hold) string {
+	var reasons []string
+	for _, h := range holds {
+		reasons = append(reasons, h.Reason)
+	}
+	return strings.Join(reasons, "; ")
 }
 
 func (l *looker) readQueues(_ context.Context, s *status) error {

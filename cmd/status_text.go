@@ -25,8 +25,8 @@ func (s *status) text(now time.Time) string {
 	}
 	line("run", "%s", s.runText())
 	line("scanning", "%s", s.scanningText())
-	if s.Holding != nil {
-		line("HOLDING", "%s", s.holdingText(now))
+	for _, text := range s.holdingTexts(now) {
+		line("HOLDING", "%s", text)
 	}
 	line("projects", "%11s", thousands(s.Projects))
 	line("  ineligible", "%11s   about to be deleted", thousands(s.Ineligible))
@@ -92,12 +92,16 @@ func (s *status) scanningText() string {
 	}
 }
 
-func (s *status) holdingText(now time.Time) string {
-	text := printable(*s.Holding)
-	if since := s.more.hold.Since; !since.IsZero() {
-		text += fmt.Sprintf(" (for %s)", now.Sub(since).Round(time.Second))
+// holdingTexts says everything that keeps projects from being scanned.
+func (s *status) holdingTexts(now time.Time) []string {
+	if s.more.redisErr != nil {
+		return []string{printable(s.more.redisErr.Error())}
 	}
-	return text
+	var texts []string
+	for _, h := range s.more.holds {
+		texts = append(texts, fmt.Sprintf("%s: %s (for %s)", h.Kind, printable(h.Reason), now.Sub(h.Since).Round(time.Second)))
+	}
+	return texts
 }
 
 func (s *status) failedText() string {

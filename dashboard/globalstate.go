@@ -3,6 +3,7 @@ package dashboard
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"regmend/shared/board"
@@ -97,7 +98,8 @@ func (out scrape) work(s snapshot) {
 
 func (out scrape) notices(s snapshot) {
 	for _, kind := range [...]string{board.HoldRun, board.HoldPostgres, board.HoldRegistry, board.HoldWitness} {
-		out.flag("holding", "Whether scanning waits, for that kind of reason.", s.hold != nil && s.hold.Kind == kind, label{"kind", kind})
+		holds := slices.ContainsFunc(s.holds, func(h board.Hold) bool { return h.Kind == kind })
+		out.flag("holding", "Whether scanning waits, for that kind of reason.", holds, label{"kind", kind})
 	}
 	if w := s.witness; w != nil {
 		out.gauge("witness_sampled", "Known repositories that the witness last looked for in the registry.", float64(w.Sampled))

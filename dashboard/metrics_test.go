@@ -50,7 +50,7 @@ func TestMetricsSayHowRegmendStands(t *testing.T) {
 		`regmend_scanned_projects_total`:                      "2",
 		`regmend_holding{kind="registry"}`:                    "1",
 		`regmend_holding{kind="witness"}`:                     "0",
-		`regmend_holding{kind="run"}`:                         "0",
+		`regmend_holding{kind="run"}`:                         "1",
 		`regmend_holding{kind="postgres"}`:                    "0",
 		`regmend_processes{kind="consumer"}`:                  "0",
 		`regmend_witness_sampled`:                             "200",
@@ -79,6 +79,7 @@ func (s site) note(t *testing.T) {
 			MissingTotal: 33, ProjectsWithMissing: 12, At: time.Now(),
 		}),
 		notices.SetHold(ctx, board.Hold{Kind: "registry", Reason: "503 <b>UNAVAILABLE</b>", Since: time.Now()}, time.Minute),
+		notices.SetHold(ctx, board.Hold{Kind: "run", Reason: "it was restored", Since: time.Now()}, time.Minute),
 		notices.SetWitness(ctx, board.Witness{Run: 1, Sampled: 200, Found: 190, At: time.Now()}, time.Minute),
 	} {
 		if err != nil {

@@ -52,15 +52,15 @@ func unreadable(s snapshot) []notice {
 }
 
 func holding(s snapshot) []notice {
-	h := s.hold
-	if h == nil {
-		return nil
+	var found []notice
+	for _, h := range s.holds {
+		since := "For " + span(age(s.at, h.Since)) + " now."
+		if left := h.Until.Sub(s.at); left > 0 {
+			since = "For " + span(age(s.at, h.Since)) + " now, and not asked again for another " + span(left) + "."
+		}
+		found = append(found, notice{Tone: "warn", Title: holdTitle(h.Kind), Detail: h.Reason, Since: since})
 	}
-	since := "For " + span(age(s.at, h.Since)) + " now."
-	if left := h.Until.Sub(s.at); left > 0 {
-		since = "For " + span(age(s.at, h.Since)) + " now, and not asked again for another " + span(left) + "."
-	}
-	return []notice{{Tone: "warn", Title: holdTitle(h.Kind), Detail: h.Reason, Since: since}}
+	return found
 }
 
 func holdTitle(kind string) string {

@@ -37,6 +37,7 @@ func TestOverviewSaysWhatKeepsProjectsFromBeingScanned(t *testing.T) {
 		"cap 0":        {func(t *testing.T, s site) { s.enabled(t); s.set(t, "max_concurrency", "0") }, "The cap is 0"},
 		"no consumer":  {func(t *testing.T, s site) { s.enabled(t) }, "No consumer is running"},
 		"holding":      {func(t *testing.T, s site) { s.enabled(t); s.note(t) }, "Holding: the registry"},
+		"twice":        {func(t *testing.T, s site) { s.enabled(t); s.note(t) }, "it was restored"},
 		"silent producer": {func(t *testing.T, s site) {
 			s.enabled(t)
 			if err := board.New(s.rdb).SetCounters(t.Context(), board.Counters{Run: 1, At: time.Now().Add(-time.Hour)}); err != nil {

@@ -35,7 +35,7 @@ type snapshot struct {
 
 	redisErr  error
 	counters  *board.Counters // nil: none yet
-	hold      *board.Hold     // nil: not holding
+	holds     []board.Hold    // the one that explains the others first
 	witness   *board.Witness  // nil: none yet
 	scanned   int64           // results stashed since Redis knows
 	pace      float64         // projects scanned a second; 0: not known, or none
@@ -131,15 +131,14 @@ func (r *reader) readNotices(ctx context.Context, s *snapshot) error {
 	if err != nil {
 		return err
 	}
-	hold, holding, err := r.board.Holding(ctx)
-	if err != nil {
+	if s.holds, err = r.board.Holds(ctx); err != nil {
 		return err
 	}
 	witness, seen, err := r.board.Witness(ctx)
 	if err != nil {
 		return err
 	}
-	s.counters, s.hold, s.witness = noted(counters, counted), noted(hold, holding), noted(witness, seen)
+	s.counters, s.witness = noted(counters, counted), noted(witness, seen)
 	s.scanned, err = r.board.Scanned(ctx)
 	return err
 }

@@ -84,14 +84,21 @@ func TestBeginDropsWhatWasOfTheLastRun(t *testing.T) {
 	if want := (board.RunMark{Run: 4, Scan: 5}); mark != want {
 		t.Errorf("RunMark() = %v, want %v", mark, want)
 	}
-	if h, ok, err := b.Holding(ctx); ok || err != nil {
-		t.Errorf("Holding() = %v, %v", h, err)
-	}
+	mustHold(t, b)
 	if w, ok, err := b.Witness(ctx); ok || err != nil {
 		t.Errorf("Witness() = %v, %v", w, err)
 	}
 	if c, ok, err := b.Control(ctx, 4); ok || err != nil {
 		t.Errorf("Control() = %v, %v", c, err)
+	}
+}
+
+func mustHold(t *testing.T, b *board.Board, want ...board.Hold) {
+	t.Helper()
+	got, err := b.Holds(context.Background())
+	must(t, err)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("Holds() (-want +got):\n%s", diff)
 	}
 }
 
@@ -108,23 +115,15 @@ func TestHold(t *testing.T) {
 	must(t, b.SetHold(ctx, again, time.Minute))
 	want := again
 	want.Since = since
-	got, ok, err := b.Holding(ctx)
-	if !ok || err != nil || !cmp.Equal(got, want) {
-		t.Errorf("Holding() = %v, %v, %v; (-want +got):\n%s", got, ok, err, cmp.Diff(want, got))
-	}
+	mustHold(t, b, want)
 
-	must(t, b.SetHold(ctx, board.Hold{Kind: board.HoldRun, Since: since.Add(time.Hour)}, time.Minute))
-	if got, _, err := b.Holding(ctx); err != nil || got.Kind != board.HoldRun {
-		t.Errorf("Holding() = %v, %v, want what explains the other", got, err)
-	}
+	run := board.Hold{Kind: board.HoldRun, Since: since.Add(time.Hour)}
+	must(t, b.SetHold(ctx, run, time.Minute))
+	mustHold(t, b, run, want) // what explains the other comes first
 	must(t, b.ClearHold(ctx, board.HoldRun))
-	if got, _, err := b.Holding(ctx); err != nil || got.Kind != board.HoldRegistry {
-		t.Errorf("Holding() = %v, %v, want the other one", got, err)
-	}
+	mustHold(t, b, want)
 	must(t, b.ClearHold(ctx, board.HoldRegistry))
-	if got, ok, err := b.Holding(ctx); ok || err != nil {
-		t.Errorf("Holding() = %v, %v, want none", got, err)
-	}
+	mustHold(t, b)
 	if err := b.SetHold(ctx, board.Hold{Kind: "weather"}, time.Minute); err == nil {
 		t.Error("a hold of unknown kind was put up")
 	}
@@ -136,11 +135,11 @@ func TestNoticesExpire(t *testing.T) {
 	must(t, b.SetHold(ctx, board.Hold{Kind: board.HoldRegistry}, 50*time.Millisecond))
 	must(t, b.SetWitness(ctx, board.Witness{Run: 3, Sampled: 20, Found: 19}, 50*time.Millisecond))
 	vanished(t, func() bool {
-		_, holding, err := b.Holding(ctx)
+		holds, err := b.Holds(ctx)
 		must(t, err)
 		_, witness, err := b.Witness(ctx)
 		must(t, err)
-		return !holding && !witness
+		return len(holds) == 0 && !witness
 	})
 }
 

@@ -76,15 +76,14 @@ func (b *Board) ClearHold(ctx context.Context, kind string) error {
 	return nil
 }
 
-// Holding tells why scanning waits; ok is false when it does not. Of several
-// reasons it is the one that explains the others: run, postgres, registry,
-// witness.
-func (b *Board) Holding(ctx context.Context) (h Hold, ok bool, err error) {
+// Holds tells why scanning waits: the reason that explains the others first
+// (run, postgres, registry, witness); none if it does not wait.
+func (b *Board) Holds(ctx context.Context) ([]Hold, error) {
 	notices, err := b.rdb.MGet(ctx, holdKeys()...).Result()
 	if err != nil {
-		return Hold{}, false, fmt.Errorf("read the holds: %w", err)
+		return nil, fmt.Errorf("read the holds: %w", err)
 	}
-	return firstHold(notices)
+	return parseHolds(notices)
 }
 
 func holdKeys() []string {
@@ -95,17 +94,19 @@ func holdKeys() []string {
 	return keys
 }
 
-// firstHold is the first of the notices that is up.
-func firstHold(notices []any) (h Hold, ok bool, err error) {
+// parseHolds are the notices that are up.
+func parseHolds(notices []any) ([]Hold, error) {
+	var holds []Hold
 	for _, notice := range notices {
 		text, up := notice.(string)
 		if !up {
 			continue
 		}
+		var h Hold
 		if err := json.Unmarshal([]byte(text), &h); err != nil {
-			return Hold{}, false, fmt.Errorf("read the holds: %w", err)
+			return nil, fmt.Errorf("read the holds: %w", err)
 		}
-		return h, true, nil
+		holds = append(holds, h)
 	}
-	return Hold{}, false, nil
+	return holds, nil
 }

@@ -13,7 +13,7 @@ import (
 // nothing is up.
 type Notices struct {
 	Run     RunMark
-	Hold    Hold // the one that explains the others, as of Holding
+	Hold    Hold // the first of Holds
 	Witness Witness
 }
 
@@ -31,8 +31,12 @@ func (b *Board) Notices(ctx context.Context) (Notices, error) {
 		return Notices{}, fmt.Errorf("read the notices: %w", err)
 	}
 	n := Notices{Run: parseRunMark(run.Val())}
-	if n.Hold, _, err = firstHold(holds.Val()); err != nil {
+	up, err := parseHolds(holds.Val())
+	if err != nil {
 		return Notices{}, err
+	}
+	if len(up) > 0 {
+		n.Hold = up[0]
 	}
 	if text := witness.Val(); text != "" {
 		if err := json.Unmarshal([]byte(text), &n.Witness); err != nil {
