@@ -10,7 +10,6 @@ import (
 	"regmend/shared/postgres"
 	"regmend/shared/tasks"
 
-	"github.com/google/uuid"
 	"github.com/hibiken/asynq"
 )
 
@@ -59,9 +58,8 @@ func (e *enqueuer) add(ctx context.Context, ids []int64) error {
 func (e *enqueuer) send(ctx context.Context, least int) error {
 	for len(e.batch) >= least {
 		ids := e.batch[:min(e.size, len(e.batch))]
-		name := fmt.Sprintf("run%d-adhoc-%s", e.run.ID, uuid.NewString())
 		scan := tasks.Scan{Run: e.run.ID, IDs: slices.Clone(ids), After: e.after}
-		if err := tasks.Enqueue(ctx, e.client, tasks.QueueAdhoc, tasks.Batch{Name: name}, scan); err != nil {
+		if err := tasks.Enqueue(ctx, e.client, tasks.QueueAdhoc, tasks.AdhocBatch(e.run.ID), scan); err != nil {
 			return err
 		}
 		e.enqueued += len(ids)

@@ -202,9 +202,7 @@ func (p *Producer) lap(ctx context.Context, state postgres.State, queued load) (
 func (p *Producer) enqueue(ctx context.Context, state postgres.State, at board.Walk, found postgres.Walked) (int, board.Walk, error) {
 	n, client := 0, tasks.NewClient(p.rdb)
 	for ids := range slices.Chunk(found.IDs, state.Settings.BatchSize) {
-		// The ID follows from where the walk stood, so that whoever does this
-		// step again enqueues nothing twice.
-		batch := tasks.Batch{Name: fmt.Sprintf("run%d-lap%d-%d", at.Run, at.Lap, ids[0])}
+		batch := tasks.LapBatch(at.Run, at.Lap, ids[0])
 		if err := tasks.Enqueue(ctx, client, tasks.QueueScan, batch, tasks.Scan{Run: at.Run, IDs: ids}); err != nil {
 			return n, at, err
 		}

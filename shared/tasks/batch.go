@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/google/uuid"
 )
 
 // Batch names a batch through all its generations: its name stays the same,
@@ -11,6 +13,20 @@ import (
 type Batch struct {
 	Name       string
 	Generation int
+}
+
+// LapBatch is the batch of the producer's lap that begins with that project.
+// Its name follows from where the walk stands, so that whoever repeats a step of
+// the walk enqueues nothing twice.
+//
+// There is no "-" in it: asynq's web pages show an ID up to the first one.
+func LapBatch(run, lap, first int64) Batch {
+	return Batch{Name: fmt.Sprintf("run%d.lap%d.%d", run, lap, first)}
+}
+
+// AdhocBatch is a new batch of an operator's.
+func AdhocBatch(run int64) Batch {
+	return Batch{Name: fmt.Sprintf("run%d.adhoc.%s", run, uuid.NewString())}
 }
 
 // String is "name.generation", the task's ID. asynq refuses an ID in every

@@ -25,7 +25,7 @@ func ids(n int) []int64 {
 }
 
 func TestScanPayload(t *testing.T) {
-	task, err := tasks.NewScan(tasks.QueueScan, tasks.Batch{Name: "run3-lap1-7", Generation: 2}, tasks.Scan{Run: 3, IDs: []int64{7, 9}})
+	task, err := tasks.NewScan(tasks.QueueScan, tasks.Batch{Name: "run3.lap1.7", Generation: 2}, tasks.Scan{Run: 3, IDs: []int64{7, 9}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,8 +97,8 @@ func TestNewScanRefusesWhatDecodeScanWould(t *testing.T) {
 
 func TestBatch(t *testing.T) {
 	for _, b := range []tasks.Batch{
-		{Name: "run3-lap1-7", Generation: 0},
-		{Name: "run3-adhoc-a.b.c", Generation: 12},
+		{Name: "run3.lap1.7", Generation: 0},
+		{Name: "run3.adhoc.a-b-c", Generation: 12},
 	} {
 		got, err := tasks.ParseBatch(b.String())
 		if err != nil || got != b {
@@ -172,7 +172,7 @@ func FuzzDecodeScan(f *testing.F) {
 }
 
 func FuzzParseBatch(f *testing.F) {
-	f.Add("run3-lap1-7.2")
+	f.Add("run3.lap1.7.2")
 	f.Fuzz(func(t *testing.T, id string) {
 		if b, err := tasks.ParseBatch(id); err == nil && b.String() != id {
 			t.Errorf("parsed %q, printed %q", id, b)
