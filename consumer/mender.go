@@ -60,7 +60,7 @@ func (m *mender) identity() string {
 func (m *mender) ready(state postgres.State, heard board.Witness) error {
 	identity := m.identity()
 	if identity == "" {
-		return held{board.HoldRegistry, "the registry has not answered yet"}
+		return held{board.HoldRegistry, "the registry is about to be asked who it is"}
 	}
 	return trust(heard, state.Run.ID, identity, state.Settings.WitnessShare, time.Now())
 }

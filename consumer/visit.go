@@ -40,8 +40,8 @@ type visit struct {
 	survey   *registry.Survey
 	listings []*listing // not judged yet
 	failures []gitlab.Result
-	names    int // in listings
-	since    time.Time
+	names    int       // in listings
+	heardAt  time.Time // the first of listings
 }
 
 // listing is what the registry listed of one project.
@@ -81,7 +81,7 @@ func (v *visit) all(ctx context.Context) error {
 		if err := v.project(ctx, p); err != nil {
 			return err
 		}
-		if v.names >= judgeNames || len(v.listings) > 0 && time.Since(v.since) >= judgeEvery {
+		if v.names >= judgeNames || len(v.listings) > 0 && time.Since(v.heardAt) >= judgeEvery {
 			if err := v.judge(ctx); err != nil {
 				return err
 			}
@@ -130,7 +130,7 @@ func (v *visit) project(ctx context.Context, p gitlab.Project) error {
 		return v.explain(ctx, p, err)
 	}
 	if len(v.listings) == 0 {
-		v.since = began
+		v.heardAt = began
 	}
 	v.listings = append(v.listings, l)
 	return nil
