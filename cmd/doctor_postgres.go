@@ -42,7 +42,7 @@ func (e *examination) stored(ctx context.Context, db *postgres.DB) []finding {
 	if err != nil {
 		return []finding{fail("settings", "mend what it says", "%v", err)}
 	}
-	sample, err := db.Sample(ctx, enoughWitnesses)
+	sample, err := db.Sample(ctx, witnesses)
 	if err != nil {
 		return append(judgeSettings(state.Settings), fail("witness", "mend what it says", "%v", err))
 	}
@@ -105,6 +105,9 @@ func judgeDatabase(in postgres.Inspection) finding {
 func judgeReading(in postgres.Inspection) finding {
 	const subject = "postgres reading"
 	switch {
+	case len(in.LacksSelect) > 0 && !in.HasSchema && in.MayCreateSchema:
+		return warn(subject, "after regmend migrate run doctor again, as the role of schema/roles/runtime.sql",
+			"role %s may create regmend's schema, but not read %s", in.Role, strings.Join(in.LacksSelect, ", "))
 	case len(in.LacksSelect) > 0:
 		return fail(subject, "grant it: schema/roles/runtime.sql", "role %s may not read %s", in.Role, strings.Join(in.LacksSelect, ", "))
 	case in.LacksLowerPathIndex:
@@ -165,10 +168,14 @@ func judgeForeignKey(in postgres.Inspection) finding {
 
 func judgePooling(in postgres.Inspection) finding {
 	const subject = "postgres pooler"
-	if in.Pooling == postgres.PoolingTransaction {
+	switch in.Pooling {
+	case postgres.PoolingTransaction:
 		return ok(subject, "one that pools transactions, which is fine")
+	case postgres.PoolingNone:
+		return ok(subject, "none, or one that pools sessions")
+	default:
+		return unchecked(subject, "its mode")
 	}
-	return ok(subject, "%s", in.Pooling)
 }
 
 // judgeSettings tells of settings that keep work from being done.

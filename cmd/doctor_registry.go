@@ -76,7 +76,7 @@ func credentialsText(in registry.Inspection) string {
 	case "password":
 		return "this user"
 	default:
-		return "nobody in particular (no credentials)"
+		return "anybody (no credentials are set)"
 	}
 }
 
@@ -160,8 +160,9 @@ type looked struct {
 	Err            error  // that ended the look
 }
 
-// enoughWitnesses is how many rows it takes to say anything.
-const enoughWitnesses = 20
+// witnesses is how many rows are looked for at most, as many as consumers look
+// for; enoughWitnesses is how many it takes to say anything.
+const witnesses, enoughWitnesses = 200, 20
 
 // judgeWitness says whether this can be the registry that belongs to the
 // database: share is the setting witness_share.

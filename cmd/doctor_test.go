@@ -99,12 +99,15 @@ func TestDoctorOnPostgres(t *testing.T) {
 		schemaErr error
 		want      string
 	}{
-		"a version too old":     {func(in *postgres.Inspection) { in.ServerVersionNum, in.ServerVersion = 110022, "11.22" }, nil, "FAIL  postgres version: 11.22"},
-		"a standby":             {func(in *postgres.Inspection) { in.Standby = true }, nil, "FAIL  postgres primary: "},
-		"not GitLab's":          {func(in *postgres.Inspection) { in.HasProjects = false }, nil, "FAIL  postgres database: …no table public.projects"},
-		"the CI database":       {func(in *postgres.Inspection) { in.AnyProjects = false }, nil, "FAIL  postgres database: …not its CI database"},
-		"another GitLab":        {func(in *postgres.Inspection) { in.LacksColumns = []string{"routes.path"} }, nil, "FAIL  postgres database: …lacks routes.path"},
-		"no right to read":      {func(in *postgres.Inspection) { in.LacksSelect = []string{"public.routes"} }, nil, "FAIL  postgres reading: …runtime.sql"},
+		"a version too old": {func(in *postgres.Inspection) { in.ServerVersionNum, in.ServerVersion = 110022, "11.22" }, nil, "FAIL  postgres version: 11.22"},
+		"a standby":         {func(in *postgres.Inspection) { in.Standby = true }, nil, "FAIL  postgres primary: "},
+		"not GitLab's":      {func(in *postgres.Inspection) { in.HasProjects = false }, nil, "FAIL  postgres database: …no table public.projects"},
+		"the CI database":   {func(in *postgres.Inspection) { in.AnyProjects = false }, nil, "FAIL  postgres database: …not its CI database"},
+		"another GitLab":    {func(in *postgres.Inspection) { in.LacksColumns = []string{"routes.path"} }, nil, "FAIL  postgres database: …lacks routes.path"},
+		"no right to read":  {func(in *postgres.Inspection) { in.LacksSelect = []string{"public.routes"} }, nil, "FAIL  postgres reading: …runtime.sql"},
+		"before migrate": {func(in *postgres.Inspection) {
+			in.LacksSelect, in.HasSchema, in.MayCreateSchema = []string{"public.routes"}, false, true
+		}, postgres.ErrNoSchema, "warn  postgres reading: …after regmend migrate"},
 		"no index":              {func(in *postgres.Inspection) { in.LacksLowerPathIndex = true }, nil, "warn  postgres reading: "},
 		"an older schema":       {nil, older, "FAIL  postgres schema: …regmend migrate"},
 		"no right to migrate":   {func(in *postgres.Inspection) { in.HasSchema = false }, postgres.ErrNoSchema, "FAIL  postgres schema: …owner.sql"},
@@ -113,6 +116,7 @@ func TestDoctorOnPostgres(t *testing.T) {
 		"the backup would fail": {func(in *postgres.Inspection) { in.OwnerLacks = []string{"regmend.runs"} }, nil, "FAIL  gitlab backup: …role gitlab"},
 		"no foreign key":        {func(in *postgres.Inspection) { in.ForeignKey = false }, nil, "ok    foreign key: left out"},
 		"half a foreign key":    {func(in *postgres.Inspection) { in.ForeignKeyValid = false }, nil, "warn  foreign key: "},
+		"a pooler nobody knows": {func(in *postgres.Inspection) { in.Pooling = postgres.PoolingUnknown }, nil, "warn  postgres pooler: its mode could not be checked"},
 		"a pooler":              {func(in *postgres.Inspection) { in.Pooling = postgres.PoolingTransaction }, nil, "ok    postgres pooler: …pools transactions"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -118,7 +118,7 @@ func (e *examination) registryBasics() []finding {
 func registryAdvice(err error, in registry.Inspection) string {
 	var answer *registry.Error
 	switch {
-	case errors.As(err, &answer) && answer.StatusCode == 0:
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &answer) && answer.StatusCode == 0:
 		return "check REGMEND_REGISTRY_URL, and that the registry can be reached from here"
 	case errors.As(err, &answer) && (answer.StatusCode == 401 || answer.StatusCode == 403):
 		return credentialsAdvice(in)
@@ -127,9 +127,10 @@ func registryAdvice(err error, in registry.Inspection) string {
 	}
 }
 
+// samplePaths are a few paths that the registry should have.
 func (e *examination) samplePaths() []string {
 	var paths []string
-	for _, s := range e.sample {
+	for _, s := range e.sample[:min(len(e.sample), enoughWitnesses)] {
 		paths = append(paths, s.Project.RepositoryPath(s.Name))
 	}
 	return paths
@@ -148,6 +149,10 @@ func (e *examination) witness(ctx context.Context) []finding {
 func (e *examination) look(ctx context.Context) looked {
 	var l looked
 	for _, s := range e.sample {
+		// Once the share is certainly reached the rest cannot change it.
+		if l.Sampled >= enoughWitnesses && l.Found*100 >= e.state.Settings.WitnessShare*len(e.sample) {
+			return l
+		}
 		path := s.Project.RepositoryPath(s.Name)
 		holds, err := e.client.Holds(ctx, path)
 		if err != nil {
