@@ -22,10 +22,12 @@ type Run struct {
 
 // A set-back database hands out scan numbers again that Redis has seen; the
 // sequence is moved above them first. setval is never rolled back, which is
-// harmless: numbers may be skipped.
+// harmless: numbers may be skipped. Where it is above already it is left alone:
+// to set it to its own value would take back what is given out in that moment.
 const raiseScanNumber = `
-SELECT setval('regmend.scan_number', greatest(last_value, $1))
-FROM regmend.scan_number`
+SELECT setval('regmend.scan_number', $1)
+FROM regmend.scan_number
+WHERE last_value < $1`
 
 const insertRun = `
 INSERT INTO regmend.runs (reason, registry, system_identifier, scan_number)
