@@ -57,21 +57,27 @@ func (s *status) redisText(line func(subject, format string, args ...any)) {
 // processesText names the live processes; without a consumer nothing is done.
 func processesText(processes []claims.Process) string {
 	var names []string
-	consumers := 0
 	for _, p := range processes {
-		if p.Kind == "consumer" {
-			consumers++
-		}
 		names = append(names, p.Kind+" "+p.Name)
 	}
 	text := "no consumer is alive: start regmend consumer"
-	if consumers > 0 {
-		text = counted(consumers, "consumer", "consumers") + " alive"
+	if n := consumers(processes); n > 0 {
+		text = counted(n, "consumer", "consumers") + " alive"
 	}
 	if len(names) > 0 {
 		text += " (" + printable(strings.Join(names, ", ")) + ")"
 	}
 	return text
+}
+
+func consumers(processes []claims.Process) int {
+	n := 0
+	for _, p := range processes {
+		if p.Kind == "consumer" {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *status) runText() string {

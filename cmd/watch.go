@@ -149,10 +149,13 @@ const (
 
 // progressBar is the progress with a bar, in no more columns than given.
 func progressBar(s *status, rate float64, columns int) string {
-	head := fmt.Sprintf("%6s ", percent(s.done(), s.Eligible))
+	head := fmt.Sprintf("%6s", percent(s.done(), s.Eligible))
 	tail := fmt.Sprintf(" %s/%s%s", thousands(s.done()), thousands(s.Eligible), progressTail(s, rate))
-	room := columns - utf8.RuneCountInString(head+tail) - 2
-	bar := "|" + filled(s.done(), s.Eligible, min(max(room, narrowBar), wideBar)) + "|"
+	bar := ""
+	// Where there is little room numbers say more than a bar.
+	if room := columns - utf8.RuneCountInString(head+tail) - 3; room >= narrowBar {
+		bar = " |" + filled(s.done(), s.Eligible, min(room, wideBar)) + "|"
+	}
 	return clip(head+bar+tail, columns)
 }
 
@@ -182,6 +185,8 @@ func progressTail(s *status, rate float64) string {
 		return tail + ", scanning is disabled"
 	case s.MaxConcurrency == 0:
 		return tail + ", max_concurrency is 0"
+	case s.Stashed != nil && consumers(s.more.processes) == 0:
+		return tail + ", no consumer is alive"
 	case rate > 0:
 		return tail + fmt.Sprintf(", %.3g/s, %s left", rate, timeLeft(s.Pending, rate))
 	}

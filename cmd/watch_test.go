@@ -25,7 +25,17 @@ func TestProgressBar(t *testing.T) {
 		"a narrow terminal": {
 			cmd.Status{Enabled: true, MaxConcurrency: 2, Eligible: 1000, Completed: 250, Pending: 750},
 			12.5, 50,
-			"  25 % |██░░░░░░░░| 250/1,000, 0 missing, 12.5/s,…",
+			"  25 % 250/1,000, 0 missing, 12.5/s, 1 min left",
+		},
+		"a very narrow one": {
+			cmd.Status{Enabled: true, MaxConcurrency: 2, Eligible: 1000, Completed: 250, Pending: 750},
+			12.5, 30,
+			"  25 % 250/1,000, 0 missing, …",
+		},
+		"nobody works": {
+			cmd.Status{Enabled: true, MaxConcurrency: 2, Eligible: 10, Pending: 10, Stashed: new(int)},
+			0, 70,
+			"   0 % |░░░░░░░░░░░░░░░░░░░░░░░| 0/10, 0 missing, no consumer is alive",
 		},
 		"nothing to do": {
 			cmd.Status{Enabled: true, MaxConcurrency: 2},
