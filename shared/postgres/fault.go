@@ -2,11 +2,8 @@ package postgres
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
@@ -79,39 +76,4 @@ func refused(err error) bool {
 // lockNotAvailable tells whether a statement gave up waiting for a lock.
 func lockNotAvailable(err error) bool {
 	return pq.As(err, pqerror.LockNotAvailable) != nil
-}
-
-// Away tells whether err means that the database cannot be worked with at the
-// moment: unreachable, starting, shutting down, full, failing over, a standby,
-// or not answering in time. What was asked may be asked again later; whether a
-// write took place is open. A statement's own fault is not Away, nor is being
-// cancelled.
-func Away(err error) bool {
-	var answer *pq.Error
-	var network net.Error
-	switch {
-	case err == nil, errors.Is(err, context.Canceled):
-		return false
-	case errors.Is(err, ErrStandby), errors.Is(err, driver.ErrBadConn),
-		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return true
-	case errors.As(err, &answer):
-		return awayCode(answer.Code)
-	default:
-		return errors.As(err, &network)
-	}
-}
-
-func awayCode(code pqerror.Code) bool {
-	switch code {
-	case pqerror.AdminShutdown, pqerror.CrashShutdown, pqerror.CannotConnectNow,
-		pqerror.DatabaseDropped, pqerror.IdleSessionTimeout,
-		pqerror.IdleInTransactionSessionTimeout, pqerror.ReadOnlySQLTransaction:
-		return true
-	}
-	switch code.Class() {
-	case pqerror.ClassConnectionException, pqerror.ClassInsufficientResources, pqerror.ClassSystemError:
-		return true
-	}
-	return false
 }
