@@ -21,7 +21,7 @@ and write what is missing, until told to stop. Start as many as you like: togeth
 they never run more scans at once than the setting max_concurrency allows.`,
 		Example: `  regmend consumer
   regmend consumer --workers 32 --metrics-listen 127.0.0.1:9782`,
-		Args: cobra.NoArgs,
+		Args: takesNothing,
 	}
 	c.Flags().IntVar(&workers, "workers", 16, "how many batches it may hold at once, most of them waiting for a slot")
 	return v.verb(c, database|queue|registryHost|metrics, func(ctx context.Context, x *parts, _ []string) error {

@@ -18,7 +18,7 @@ credentials may do there, the clocks, and the witness, which looks for repositor
 the database knows in the registry. Exit code 1 if one fails.`,
 		Example: `  regmend doctor
   regmend doctor | grep -v ^ok`,
-		Args: cobra.NoArgs,
+		Args: takesNothing,
 	}
 	return v.lenient(c, database|queue|registryHost, func(ctx context.Context, x *parts, _ []string) error {
 		var tally [3]int

@@ -21,7 +21,7 @@ first; if one fails scanning stays off, and what failed is said. If there is no 
 yet, the first one begins.`,
 		Example: `  regmend enable
   regmend enable --force         although a check fails`,
-		Args: cobra.NoArgs,
+		Args: takesNothing,
 	}
 	c.Flags().BoolVar(&force, "force", false, "enable although a check fails")
 	return v.verb(c, database|queue|registryHost, func(ctx context.Context, x *parts, _ []string) error {
@@ -74,7 +74,7 @@ func (v *verbs) disable() *cobra.Command {
 		Long: `Turn scanning off, for all processes, within two seconds: scans are abandoned and
 done again later; what is done is still written.`,
 		Example: `  regmend disable`,
-		Args:    cobra.NoArgs,
+		Args:    takesNothing,
 	}
 	return v.verb(c, database, func(ctx context.Context, x *parts, _ []string) error {
 		db, err := x.readyDatabase(ctx)

@@ -24,7 +24,7 @@ it out; results of deleted projects are then removed by the producer.`,
   regmend migrate
   regmend migrate --no-foreign-key
   regmend migrate --database-url postgres://regmend@db.example.com/gitlabhq_production`,
-		Args: cobra.NoArgs,
+		Args: takesNothing,
 	}
 	c.Flags().BoolVar(&plan, "plan", false, "print what would be done, and its locks, and do nothing")
 	c.Flags().BoolVar(&noForeignKey, "no-foreign-key", false, "leave out the foreign key to projects")

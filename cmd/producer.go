@@ -22,7 +22,7 @@ at a time, until told to stop. Several may run: one leads, the others wait.
 Nothing is scanned before regmend enable.`,
 		Example: `  regmend producer
   regmend producer --interval 30s --metrics-listen 127.0.0.1:9781`,
-		Args: cobra.NoArgs,
+		Args: takesNothing,
 	}
 	c.Flags().DurationVar(&interval, "interval", time.Minute, "how often to look for work")
 	return v.verb(c, database|queue|registryHost|metrics, func(ctx context.Context, x *parts, _ []string) error {

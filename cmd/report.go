@@ -28,7 +28,7 @@ project's path, '' is its root; paths are the registry's.`,
   regmend report --failed --namespace group/sub
   regmend report --missing --format csv > missing.csv
   regmend report --format json | jq -r '.[].missing_paths[]'`,
-		Args: cobra.NoArgs,
+		Args: takesNothing,
 	}
 	c.Flags().StringVar(&format, "format", "table", "table, csv or json")
 	c.Flags().BoolVar(&filter.Missing, "missing", false, "only projects with missing repositories")

@@ -26,7 +26,7 @@ database, or with another registry, every older result is worthless: then begin 
 new run, and every project is analysed again.`,
 		Example: `  regmend run
   regmend run new --reason "database restored from the backup of 1 May"`,
-		Args: cobra.NoArgs,
+		Args: takesNothing,
 	}
 	c = v.verb(c, database, func(ctx context.Context, x *parts, _ []string) error {
 		db, err := x.readyDatabase(ctx)
@@ -51,7 +51,7 @@ func (v *verbs) runNew() *cobra.Command {
 		Long: `Begin a new run: every project is pending again. Old results remain until they are
 replaced; what is stashed and queued of the old run is discarded.`,
 		Example: `  regmend run new --reason "database restored from the backup of 1 May"`,
-		Args:    cobra.NoArgs,
+		Args:    takesNothing,
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why, for those who look at it later (required)")
 	return v.verb(c, database|queue|registryHost, func(ctx context.Context, x *parts, _ []string) error {

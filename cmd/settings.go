@@ -25,7 +25,7 @@ a change is in force within two seconds.`,
   regmend settings set max_concurrency 4
   regmend settings set max_concurrency 0         stop scanning, keep writing
   regmend settings set scope group/sub,other     only these groups and projects`,
-		Args: cobra.NoArgs,
+		Args: takesNothing,
 	}
 	c.Flags().BoolVar(&history, "history", false, "show the last changes instead, the newest first")
 	c = v.verb(c, database, func(ctx context.Context, x *parts, _ []string) error {
@@ -53,7 +53,7 @@ func (v *verbs) settingsSet() *cobra.Command {
 		Example: `  regmend settings set max_concurrency 4
   regmend settings set flush_after 10s
   regmend settings set scope ''`,
-		Args: cobra.ExactArgs(2),
+		Args: takes(2, "a setting and its value"),
 	}
 	return v.verb(c, database, func(ctx context.Context, x *parts, args []string) error {
 		db, err := x.readyDatabase(ctx)

@@ -20,7 +20,7 @@ func (v *verbs) show() *cobra.Command {
 		Long:  `Show a project's result with its evidence, and each missing repository.`,
 		Example: `  regmend show 42
   regmend show group/sub/app`,
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, "one project, an ID or a full path"),
 	}
 	return v.verb(c, database, func(ctx context.Context, x *parts, args []string) error {
 		db, err := x.readyDatabase(ctx)

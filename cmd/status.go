@@ -23,7 +23,7 @@ snapshot of the database; if they do not add up it says so, with exit code 1.
 		Example: `  regmend status
   regmend status --watch
   regmend status --json | jq .pending`,
-		Args: cobra.NoArgs,
+		Args: takesNothing,
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	c.Flags().BoolVar(&watch, "watch", false, "show the progress until all is done")

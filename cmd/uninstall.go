@@ -22,7 +22,7 @@ keeps in Redis is left to expire, or to you: its keys begin with regmend: and as
 It asks first; without a terminal it needs --yes.`,
 		Example: `  regmend uninstall
   regmend uninstall --yes`,
-		Args: cobra.NoArgs,
+		Args: takesNothing,
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return v.verb(c, database, func(ctx context.Context, x *parts, _ []string) error {

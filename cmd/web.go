@@ -20,7 +20,7 @@ REGMEND_WEB_USERNAME and REGMEND_WEB_PASSWORD.`,
 		Example: `  regmend web
   regmend web --listen 127.0.0.1:9000
   REGMEND_WEB_USERNAME=ops REGMEND_WEB_PASSWORD_FILE=/run/secrets/web regmend web --listen 0.0.0.0:9780`,
-		Args: cobra.NoArgs,
+		Args: takesNothing,
 	}
 	c.Flags().BoolVar(&allowWrites, "allow-writes", false, "let the pages pause queues, and delete and run tasks")
 	return v.verb(c, database|queue|pages, func(ctx context.Context, x *parts, _ []string) error {

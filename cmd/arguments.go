@@ -1,0 +1,30 @@
+package cmd
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// takes accepts so many arguments and else says what they are.
+func takes(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != n {
+			return fmt.Errorf("%s takes %s, not %s", c.CommandPath(), what, counted(len(args), "argument", "arguments"))
+		}
+		return nil
+	}
+}
+
+// takesNothing accepts no argument. Of a verb with verbs below it the first one
+// may be a misspelt one.
+func takesNothing(c *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case c.HasSubCommands():
+		return fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())
+	default:
+		return fmt.Errorf("%s takes no arguments, and %q is one", c.CommandPath(), args[0])
+	}
+}
