@@ -59,6 +59,16 @@ func TestOverviewSaysWhatKeepsProjectsFromBeingScanned(t *testing.T) {
 	}
 }
 
+// What was not read is not said to be absent.
+func TestOverviewWithoutRedisDoesNotSayThatNothingWasCounted(t *testing.T) {
+	s := serve(t, dashboard.Config{})
+	s.enabled(t)
+	s.stopRedis(t)
+	page := get(t, s.url+"/").body
+	mustContain(t, page, "the first one", "regmend status")
+	mustNotContain(t, page, "not been counted yet", "has not looked yet")
+}
+
 // What the registry answered ends up in reasons: it must not become part of the page.
 func TestOverviewEscapesWhatOthersWrote(t *testing.T) {
 	s := serve(t, dashboard.Config{})
