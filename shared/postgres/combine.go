@@ -20,14 +20,16 @@ type verdict struct {
 
 // combine brings results to one verdict a project, ordered by project, so that
 // two writers lock rows in the same order. The order of results does not
-// matter. Results that are not of run, or whose path no project can have, are
-// left out; discarded is the number of projects that lost all theirs that way.
+// matter. Results that are not of run, that are neither completed nor failed, or
+// whose path no project can have, are left out; discarded is the number of
+// projects that lost all theirs that way.
 func combine(run Run, results []gitlab.Result) (verdicts []verdict, discarded int) {
 	byProject := make(map[int64]verdict)
 	given := make(map[int64]bool)
 	for _, r := range results {
 		given[r.Project.ID] = true
-		if r.Run != run.ID || r.Scan <= run.Scan || !storable(r.Project.FullPath) {
+		known := r.Status == gitlab.Completed || r.Status == gitlab.Failed
+		if r.Run != run.ID || r.Scan <= run.Scan || !known || !storable(r.Project.FullPath) {
 			continue
 		}
 		byProject[r.Project.ID] = byProject[r.Project.ID].with(r)

@@ -12,6 +12,7 @@ import (
 	"regmend/shared/postgres"
 	"regmend/shared/postgres/postgrestest"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -176,11 +177,27 @@ func TestP9_AResultThatCannotBeStoredIsRecordedAsFailed(t *testing.T) {
 	}
 }
 
-func TestAPathThatNoProjectCanHaveIsDiscarded(t *testing.T) {
+func TestAResultThatSaysNothingIsDiscarded(t *testing.T) {
+	s := newSuite(t, 3)
+	unreal, undecided := s.completed(0, 1), s.completed(1, 1)
+	unreal.Project.FullPath = "Group/\xff"
+	undecided.Status = "ongoing"
+	if got, want := s.write(t, unreal, undecided, s.completed(2, 1)), (postgres.Written{Applied: 1, Discarded: 2}); got != want {
+		t.Errorf("Write() = %+v, want %+v", got, want)
+	}
+}
+
+// TestP9_ARouteThatIsThereTwiceHoldsNobodyUp is of a database that lost its
+// unique indexes.
+func TestP9_ARouteThatIsThereTwiceHoldsNobodyUp(t *testing.T) {
 	s := newSuite(t, 2)
-	spoilt := s.completed(0, 1)
-	spoilt.Project.FullPath = "Group/\xff"
-	if got, want := s.write(t, spoilt, s.completed(1, 1)), (postgres.Written{Applied: 1, Discarded: 1}); got != want {
+	s.Exec(t, `DROP INDEX public.index_routes_on_path, public.index_routes_on_source_type_and_source_id`)
+	s.Exec(t, `INSERT INTO public.routes (source_id, source_type, path) SELECT source_id, source_type, path FROM public.routes`)
+	loaded, err := s.DB.Load(t.Context(), s.run, []int64{s.projects[0].ID, s.projects[1].ID}, 0)
+	if diff := cmp.Diff(s.projects, loaded.Projects); err != nil || diff != "" {
+		t.Errorf("Load(), %v (-want +got):\n%s", err, diff)
+	}
+	if got, want := s.write(t, s.completed(0, 1, "x"), s.completed(1, 1)), (postgres.Written{Applied: 2}); got != want {
 		t.Errorf("Write() = %+v, want %+v", got, want)
 	}
 }

@@ -16,9 +16,10 @@ type Loaded struct {
 	Gone     int              // deleted, or about to be
 }
 
-// The number is taken in the statement that reads the paths: a result with a
-// higher one never rests on an older path. Taking it is a write, which a
-// standby refuses.
+// The number is taken in the statement that reads the paths. Where two batches
+// load one project in the same moment, the higher number may still go with the
+// older path: so the path is compared again when the result is written. Taking
+// the number is a write, which a standby refuses.
 const loadBatch = `
 WITH given AS (
     SELECT id, min(position) AS position
@@ -30,7 +31,7 @@ WITH given AS (
            NOT ` + wanted + ` AND greatest(d.scan_number, d.failure_scan_number) > $3 AS done
     FROM given
     LEFT JOIN public.projects p ON p.id = given.id
-    LEFT JOIN public.routes r ON r.source_type = 'Project' AND r.source_id = p.id
+    ` + routed + `
     LEFT JOIN regmend.data_repair_details d ON d.project_id = p.id
 )
 SELECT nextval('regmend.scan_number'),

@@ -71,7 +71,7 @@ SELECT d.project_id, coalesce(r.path, '') AS full_path, d.status, d.updated_at,
              WHERE m.project_id = d.project_id ORDER BY m.name COLLATE "C") AS missing
 FROM regmend.data_repair_details d
 JOIN public.projects p ON p.id = d.project_id AND p.pending_delete IS NOT TRUE
-LEFT JOIN public.routes r ON r.source_type = 'Project' AND r.source_id = p.id
+` + routed + `
 WHERE d.project_id = ANY ($3) AND (NOT $4 OR d.missing_count > 0) AND (NOT $5 OR d.status = 'failed') AND ` + trusted + `
   AND (cardinality($6::text[]) = 0 OR ` + inScope + `)
 ORDER BY d.project_id`

@@ -46,7 +46,7 @@ SELECT p.id AS project_id, coalesce(r.path, '') AS full_path, p.pending_delete I
        ARRAY(SELECT m.name FROM regmend.missing_repositories m
              WHERE m.project_id = p.id ORDER BY m.name COLLATE "C") AS missing
 FROM public.projects p
-LEFT JOIN public.routes r ON r.source_type = 'Project' AND r.source_id = p.id
+` + routed + `
 LEFT JOIN regmend.data_repair_details d ON d.project_id = p.id
 WHERE p.id = $3`
 

@@ -1,5 +1,10 @@
 package postgres
 
+// routed joins to a project p its route r, whose path is NULL where it has none.
+// LIMIT: a GitLab that lost its unique index has some twice.
+const routed = `LEFT JOIN LATERAL (SELECT path FROM public.routes
+	WHERE source_type = 'Project' AND source_id = p.id ORDER BY path LIMIT 1) AS r ON true`
+
 // Fragments of statements about a row d of regmend.data_repair_details. Where
 // they are used, $1 is the ID of the run worked for and $2 the scan number it
 // began with. None is ever NULL, not even where d is the empty side of a join.

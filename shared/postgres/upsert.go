@@ -18,6 +18,9 @@ import (
 // Rows are taken in the order of their projects, so two flushes that meet wait
 // for each other and do not deadlock. A row that would not change is locked
 // but not written, and so not returned.
+//
+// A project that is renamed while this runs is written under its old path, as if
+// it had been renamed right afterwards.
 const upsertVerdicts = `
 WITH found AS (
     SELECT project_id, status, scan_number, full_path, missing_count, method, pages, listed, failure_scan_number, error
@@ -29,7 +32,7 @@ WITH found AS (
     SELECT found.*
     FROM found
     JOIN public.projects p ON p.id = found.project_id AND p.pending_delete IS NOT TRUE
-    LEFT JOIN public.routes r ON r.source_type = 'Project' AND r.source_id = p.id
+    ` + routed + `
     WHERE coalesce(r.path, '') = found.full_path
 ), written AS (
     INSERT INTO regmend.data_repair_details AS d (
