@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 
 	"regmend/shared/board"
 	"regmend/shared/postgres"
@@ -62,6 +60,11 @@ func (x *parts) enqueue(ctx context.Context, s selection, force bool) error {
 		return postgres.ErrStandby
 	case state.Run.ID == 0:
 		return errNoRun
+	}
+	if s.namespace != "" {
+		if err := findNamespace(ctx, db, s.namespace); err != nil {
+			return err
+		}
 	}
 	e := newEnqueuer(db, rdb, state, force)
 	if err := e.all(ctx, s); err != nil {
@@ -184,16 +187,4 @@ func newEnqueuer(db *postgres.DB, rdb redis.UniversalClient, state postgres.Stat
 		e.after = state.Scan
 	}
 	return e
-}
-
-// joined writes IDs as a list.
-func joined(ids []int64) string {
-	var text strings.Builder
-	for i, id := range ids {
-		if i > 0 {
-			text.WriteString(", ")
-		}
-		text.WriteString(strconv.FormatInt(id, 10))
-	}
-	return text.String()
 }

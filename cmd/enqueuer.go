@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
+	"strings"
 
 	"regmend/shared/postgres"
 	"regmend/shared/tasks"
@@ -83,14 +85,33 @@ func (e *enqueuer) print(out io.Writer) {
 	}
 }
 
-// idsALine keeps lines with many IDs readable.
-const idsALine = 20
+// spansALine keeps lines with many IDs readable.
+const spansALine = 20
 
 // fault lists the IDs of no project; nil if there are none.
 func (e *enqueuer) fault() error {
 	var errs []error
-	for ids := range slices.Chunk(e.unknown, idsALine) {
-		errs = append(errs, errors.New("no such project: "+joined(ids)))
+	for spans := range slices.Chunk(spansOf(e.unknown), spansALine) {
+		errs = append(errs, errors.New("no such project: "+strings.Join(spans, ", ")))
 	}
 	return errors.Join(errs...)
+}
+
+// spansOf writes ascending IDs; three and more in a row as 7-9.
+func spansOf(ids []int64) []string {
+	var spans []string
+	for len(ids) > 0 {
+		n := 1
+		for n < len(ids) && ids[n] == ids[n-1]+1 {
+			n++
+		}
+		if n < 3 {
+			n = 1
+			spans = append(spans, strconv.FormatInt(ids[0], 10))
+		} else {
+			spans = append(spans, fmt.Sprintf("%d-%d", ids[0], ids[n-1]))
+		}
+		ids = ids[n:]
+	}
+	return spans
 }

@@ -56,6 +56,11 @@ func (x *parts) report(ctx context.Context, format string, filter postgres.Repor
 	if state.Run.ID == 0 {
 		return errNoRun
 	}
+	if filter.Namespace != "" {
+		if err := findNamespace(ctx, db, filter.Namespace); err != nil {
+			return err
+		}
+	}
 	if err := w.begin(); err != nil {
 		return err
 	}

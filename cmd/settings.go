@@ -63,11 +63,29 @@ func (v *verbs) settingsSet() *cobra.Command {
 		if err := setSetting(ctx, x.process.Stdout, db, args[0], args[1]); err != nil {
 			return err
 		}
-		if args[0] == scanEnabled && args[1] != "false" {
+		switch {
+		case args[0] == scanEnabled && args[1] != "false":
 			fmt.Fprintln(x.process.Stderr, "regmend: warning: nothing was checked before; regmend enable does that")
+		case args[0] == "scope":
+			return warnOfEmptyScope(ctx, x.process.Stderr, db)
 		}
 		return nil
 	})
+}
+
+// warnOfEmptyScope tells of paths in the scope that nothing has: misspelt ones,
+// most likely.
+func warnOfEmptyScope(ctx context.Context, stderr io.Writer, db *postgres.DB) error {
+	state, err := db.State(ctx)
+	if err != nil {
+		return err
+	}
+	for _, path := range state.Settings.Scope {
+		if err := findNamespace(ctx, db, path); err != nil {
+			fmt.Fprintln(stderr, "regmend: warning: "+printable(err.Error()))
+		}
+	}
+	return nil
 }
 
 // setSetting changes a setting in the operator's name and says what it was.
