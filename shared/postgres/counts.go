@@ -27,10 +27,6 @@ func (c Counts) Balanced() bool {
 	return c.Projects == c.Eligible+c.Ineligible && c.Eligible == c.Completed+c.Failed+c.Pending
 }
 
-// It reads every project and every result; on a large installation that takes
-// longer than an interactive statement may.
-const allowLong = `SET LOCAL statement_timeout = '30min'`
-
 const (
 	countEligible = `SELECT count(*) FROM public.projects WHERE pending_delete IS NOT TRUE`
 

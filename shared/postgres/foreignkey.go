@@ -8,7 +8,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 	"github.com/sirupsen/logrus"
 )
 
@@ -28,7 +29,7 @@ ALTER TABLE regmend.data_repair_details
 ALTER TABLE regmend.data_repair_details VALIDATE CONSTRAINT data_repair_details_project_id_fkey`
 
 	removeForeignKey = `
-ALTER TABLE regmend.data_repair_details DROP CONSTRAINT data_repair_details_project_id_fkey`
+ALTER TABLE regmend.data_repair_details DROP CONSTRAINT IF EXISTS data_repair_details_project_id_fkey`
 
 	deleteAllOrphans = `
 DELETE FROM regmend.data_repair_details d
@@ -65,15 +66,18 @@ func (db *DB) makeForeignKey(ctx context.Context, log logrus.FieldLogger) error 
 		return err
 	}
 	if !present {
-		if err := db.underLock(ctx, log, addForeignKey); err != nil {
+		err := db.underLock(ctx, log, addForeignKey)
+		// It was waited for without the lock on migrations: another one that
+		// waited as well may have been first.
+		if err != nil && pq.As(err, pqerror.DuplicateObject) == nil {
 			return fmt.Errorf("make the foreign key to projects: %w", err)
 		}
 	}
 	// Without the key, projects may have been deleted under their results.
-	if _, err := db.sql.ExecContext(ctx, deleteAllOrphans); err != nil {
+	if err := db.inTransaction(ctx, allowLong, deleteAllOrphans); err != nil {
 		return db.fault(ctx, "drop orphans", err)
 	}
-	if err := db.underLock(ctx, log, validateForeignKey); err != nil {
+	if err := db.underLock(ctx, log, allowLong, validateForeignKey); err != nil {
 		return fmt.Errorf("validate the foreign key to projects: %w", err)
 	}
 	log.Info("foreign key to projects made and validated")
@@ -101,9 +105,10 @@ const (
 // underLock runs statements in one transaction that waits only briefly for a
 // lock, again and again for about two minutes.
 func (db *DB) underLock(ctx context.Context, log logrus.FieldLogger, statements ...string) error {
+	statements = append([]string{lockTimeout}, statements...)
 	wait := firstLockWait
 	for try := 1; ; try++ {
-		err := db.tryUnderLock(ctx, statements)
+		err := db.inTransaction(ctx, statements...)
 		switch {
 		case !lockNotAvailable(err):
 			return db.fault(ctx, "alter tables", err)
@@ -117,17 +122,6 @@ func (db *DB) underLock(ctx context.Context, log logrus.FieldLogger, statements 
 		}
 		wait = min(2*wait, longestWait)
 	}
-}
-
-func (db *DB) tryUnderLock(ctx context.Context, statements []string) error {
-	return db.transact(ctx, nil, func(tx *sqlx.Tx) error {
-		for _, statement := range append([]string{lockTimeout}, statements...) {
-			if _, err := tx.ExecContext(ctx, statement); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -45,9 +45,9 @@ CREATE TABLE regmend.schema_migrations (
 
 INSERT INTO regmend.schema_migrations (version_id, is_applied) VALUES (0, true)`
 
-// grantBackup lets the owner of projects read everything, now and later:
-// GitLab's backup dumps the whole database as that role, and fails on a schema
-// that it cannot read.
+// grantBackup lets the owner of projects read everything, what is there and what
+// this role makes from now on: GitLab's backup dumps the whole database as that
+// role, and fails on a schema that it cannot read.
 const grantBackup = `
 DO $grant$
 DECLARE
@@ -101,7 +101,9 @@ func (db *DB) migrate(ctx context.Context, migrations fs.FS, log logrus.FieldLog
 	if err != nil {
 		return err
 	}
-	for _, statement := range f.foundations() {
+	// The grants go before the migrations, so that there is no moment, and no
+	// failed migration, with a table that a backup cannot read.
+	for _, statement := range append(f.foundations(), grantBackup) {
 		// Several statements without parameters are one transaction.
 		if _, err := db.sql.ExecContext(ctx, statement); err != nil {
 			return err
@@ -118,8 +120,7 @@ func (db *DB) migrate(ctx context.Context, migrations fs.FS, log logrus.FieldLog
 	for _, r := range results {
 		log.WithFields(logrus.Fields{"version": r.Source.Version, "took": r.Duration}).Info("migration applied")
 	}
-	_, err = db.sql.ExecContext(ctx, grantBackup)
-	return err
+	return nil
 }
 
 // foundations are what has to be there before the first migration. A schema

@@ -3,22 +3,16 @@ package postgres_test
 import (
 	"errors"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"regmend/schema"
 	"regmend/shared/postgres"
 	"regmend/shared/postgres/postgrestest"
-	"regmend/shared/servers"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/sirupsen/logrus"
-	"github.com/sirupsen/logrus/hooks/test"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -180,130 +174,23 @@ func only(t *testing.T, names ...string) fs.FS {
 	return some
 }
 
-func TestMigrationPlanIsWhatMigrateRuns(t *testing.T) {
-	planned, migrated := installation(t), installation(t)
-	before := planned.Value(t, objects)
-	text, err := planned.DB.MigrationPlan(t.Context(), schema.Migrations, postgres.MigrateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if after := planned.Value(t, objects); after != before {
-		t.Errorf("the plan changed something: %s", cmp.Diff(before, after))
-	}
-	for _, want := range []string{"SHARE ROW EXCLUSIVE on projects", "CREATE SCHEMA", "regmend.data_repair_details (", "GRANT USAGE", "VALIDATE CONSTRAINT"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the plan does not mention %q", want)
-		}
-	}
-	// What a person runs by hand makes the same.
-	planned.Exec(t, text)
-	migrate(t, migrated.DB, postgres.MigrateOptions{})
-	if diff := cmp.Diff(migrated.Value(t, objects), planned.Value(t, objects)); diff != "" {
-		t.Errorf("objects (-migrated +planned):\n%s", diff)
-	}
-	migrate(t, planned.DB, postgres.MigrateOptions{})
-	if err := planned.DB.CheckSchema(t.Context(), schema.Migrations); err != nil {
-		t.Errorf("CheckSchema() = %v", err)
-	}
-}
-
-func TestMigrationPlanOfAnUpToDateSchemaIsEmpty(t *testing.T) {
+// TestATableOfAFailedMigrationCanBeBackedUp is of an upgrade that ended half-way.
+func TestATableOfAFailedMigrationCanBeBackedUp(t *testing.T) {
 	db := installation(t)
-	migrate(t, db.DB, postgres.MigrateOptions{})
-	text, err := db.DB.MigrationPlan(t.Context(), schema.Migrations, postgres.MigrateOptions{})
-	if err != nil || !strings.Contains(text, "nothing would run") {
-		t.Errorf("MigrationPlan() = %q, %v", text, err)
+	gitlabOwner(t, db)
+	owner := role(t, db, "owner")
+	grant(t, db, "owner.sql", owner)
+	bad := fstest.MapFS{
+		"00001_good.sql": &fstest.MapFile{Data: []byte("-- +goose Up\nCREATE TABLE regmend.good (id bigserial PRIMARY KEY);\n")},
+		"00002_bad.sql":  &fstest.MapFile{Data: []byte("-- +goose Up\nSELECT 1 / 0;\n")},
 	}
-	text, err = db.DB.MigrationPlan(t.Context(), schema.Migrations, postgres.MigrateOptions{NoForeignKey: true})
-	if err != nil || !strings.Contains(text, "DROP CONSTRAINT") || !strings.Contains(text, "ACCESS EXCLUSIVE") {
-		t.Errorf("MigrationPlan() without the foreign key = %q, %v", text, err)
+	asOwner := postgrestest.Open(t, as(db.URL, owner))
+	if err := asOwner.Migrate(t.Context(), bad, postgres.MigrateOptions{}); err == nil {
+		t.Fatal("Migrate() with a bad migration succeeded")
 	}
-}
-
-// TestP15_TheForeignKeyTakesTheLocksThatThePlanSays reads pg_locks in the
-// very transaction.
-func TestP15_TheForeignKeyTakesTheLocksThatThePlanSays(t *testing.T) {
-	db := installation(t)
-	migrate(t, db.DB, postgres.MigrateOptions{NoForeignKey: true})
-	const table = `ALTER TABLE regmend.data_repair_details `
-	for _, step := range []struct{ statement, want string }{
-		{`ADD CONSTRAINT k FOREIGN KEY (project_id) REFERENCES public.projects ON DELETE CASCADE NOT VALID`, "AccessShareLock ShareRowExclusiveLock"},
-		{`VALIDATE CONSTRAINT k`, "AccessShareLock RowShareLock"},
-		{`DROP CONSTRAINT k`, "AccessExclusiveLock"},
-	} {
-		tx := db.SQL.MustBegin()
-		tx.MustExec(table + step.statement)
-		var got string
-		if err := tx.Get(&got, `SELECT string_agg(DISTINCT mode, ' ' ORDER BY mode) FROM pg_locks
-			WHERE relation = 'public.projects'::regclass AND pid = pg_backend_pid()`); err != nil {
-			t.Fatal(err)
-		}
-		if got != step.want {
-			t.Errorf("%s takes %s on projects, want %s", step.statement, got, step.want)
-		}
-		if err := tx.Commit(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func TestMigrateWaitsForProjectsInSmallSteps(t *testing.T) {
-	db := installation(t)
-	log, hook := test.NewNullLogger()
-	reader := db.SQL.MustBegin()
-	reader.MustExec(`LOCK TABLE public.projects IN ROW EXCLUSIVE MODE`)
-	var group errgroup.Group
-	group.Go(func() error {
-		return db.DB.Migrate(t.Context(), schema.Migrations, postgres.MigrateOptions{Log: log})
-	})
-	until(t, "two tries", func() bool { return len(warnings(hook)) >= 2 })
-	// A writer of projects gets through in between.
-	began := time.Now()
-	db.Exec(t, `SET lock_timeout = '5s'; UPDATE public.projects SET name = 'other'`)
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("a writer of projects waited %v", took)
-	}
-	if err := reader.Commit(); err != nil {
-		t.Fatal(err)
-	}
-	if err := group.Wait(); err != nil {
-		t.Errorf("Migrate() = %v", err)
-	}
-	if got := db.Value(t, `SELECT bool_and(convalidated) FROM pg_constraint WHERE confrelid = 'public.projects'::regclass AND connamespace = 'regmend'::regnamespace`); got != "true" {
-		t.Errorf("foreign key validated: %q, want true", got)
-	}
-}
-
-func warnings(hook *test.Hook) []*logrus.Entry {
-	var found []*logrus.Entry
-	for _, entry := range hook.AllEntries() {
-		if entry.Level == logrus.WarnLevel {
-			found = append(found, entry)
-		}
-	}
-	return found
-}
-
-func TestTheForeignKeyCanBeLeftOutRemovedAndMade(t *testing.T) {
-	db := installation(t)
-	keys := func() string {
-		return db.Value(t, `SELECT count(*) FROM pg_constraint WHERE confrelid = 'public.projects'::regclass AND connamespace = 'regmend'::regnamespace`)
-	}
-	for _, step := range []struct {
-		without bool
-		want    string
-	}{{true, "0"}, {false, "1"}, {true, "0"}} {
-		migrate(t, db.DB, postgres.MigrateOptions{NoForeignKey: step.without})
-		if got := keys(); got != step.want {
-			t.Errorf("NoForeignKey %v: %s foreign keys, want %s", step.without, got, step.want)
-		}
-	}
-	// Orphans of the time without do not keep the key from being made again.
-	db.Exec(t, `INSERT INTO regmend.data_repair_details (project_id, missing_count, status, updated_at, run_id, scan_number, full_path, method, pages, listed)
-		VALUES (4711, 0, 'completed', now(), 1, 1, 'gone', 'gitlab', 1, 0)`)
-	migrate(t, db.DB, postgres.MigrateOptions{})
-	if got := keys() + " " + db.Value(t, `SELECT count(*) FROM regmend.data_repair_details`); got != "1 0" {
-		t.Errorf("keys and orphans = %s, want 1 0", got)
+	seen, err := asOwner.Inspect(t.Context())
+	if err != nil || !seen.HasSchema || len(seen.OwnerLacks) > 0 {
+		t.Errorf("OwnerLacks = %v, %v, want nothing", seen.OwnerLacks, err)
 	}
 }
 
@@ -328,50 +215,4 @@ func TestP15_UninstallLeavesEverythingElse(t *testing.T) {
 	if err := db.DB.Uninstall(t.Context()); err != nil {
 		t.Errorf("second Uninstall() = %v", err)
 	}
-}
-
-func TestP17_AStandbyIsToldApart(t *testing.T) {
-	standby := startStandby(t)
-	db := postgrestest.Open(t, standby.Database("postgres"))
-	if err := db.Migrate(t.Context(), schema.Migrations, postgres.MigrateOptions{}); !errors.Is(err, postgres.ErrStandby) {
-		t.Errorf("Migrate() on a standby = %v, want ErrStandby", err)
-	}
-}
-
-// startStandby starts a server that recovers without end.
-func startStandby(t *testing.T) *servers.Postgres {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "standby-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	server, err := servers.StartPostgres(t.Context(), dir, "fsync=off")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Stop() })
-	prepareStandby(t, server)
-	if err := server.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "data", "standby.signal"), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return server
-}
-
-// prepareStandby fills the database postgres while it can be written.
-func prepareStandby(t *testing.T, server *servers.Postgres) {
-	t.Helper()
-	db := &postgrestest.Database{SQL: connect(t, server.URL)}
-	db.Exec(t, schema.GitLab)
-	db.Project(t, "g/app")
-	migrate(t, postgrestest.Open(t, server.URL), postgres.MigrateOptions{})
 }

@@ -26,7 +26,7 @@ const (
 
 	noteVersion = "\nINSERT INTO regmend.schema_migrations (version_id, is_applied) VALUES (%d, true);\n"
 
-	nothingToDo = "-- The schema is up to date: nothing would run.\n"
+	nothingToDo = "-- The schema is up to date: nothing would run but the grants, once more.\n"
 )
 
 // MigrationPlan returns the SQL that Migrate would run with the same options,
@@ -44,20 +44,19 @@ func (db *DB) MigrationPlan(ctx context.Context, migrations fs.FS, o MigrateOpti
 	for _, statement := range f.foundations() {
 		parts = append(parts, "-- Locks: none that anyone waits for.\n"+strings.TrimSpace(statement)+";\n")
 	}
+	parts = append(parts, grantLocks+"\n"+strings.TrimSpace(grantBackup)+";\n")
 	pending, err := pendingSQL(migrations, f.Version)
 	if err != nil {
 		return "", err
 	}
-	parts = append(parts, pending...)
 	key, err := db.foreignKeyPlan(ctx, o)
 	if err != nil {
 		return "", err
 	}
-	if len(parts)+len(key) == 0 {
-		return nothingToDo, nil
+	if len(parts)+len(pending)+len(key) == 1 {
+		parts = append([]string{nothingToDo}, parts...)
 	}
-	parts = append(parts, grantLocks+"\n"+strings.TrimSpace(grantBackup)+";\n")
-	return strings.Join(append(parts, key...), "\n"), nil
+	return strings.Join(slices.Concat(parts, pending, key), "\n"), nil
 }
 
 func (db *DB) foreignKeyPlan(ctx context.Context, o MigrateOptions) ([]string, error) {
@@ -76,8 +75,8 @@ func (db *DB) foreignKeyPlan(ctx context.Context, o MigrateOptions) ([]string, e
 		parts = append(parts, addKeyLocks+"\n"+oneTransaction(lockTimeout, addForeignKey))
 	}
 	if !valid {
-		parts = append(parts, validateKeyLocks+"\n"+strings.TrimSpace(deleteAllOrphans)+";\n"+
-			oneTransaction(lockTimeout, validateForeignKey))
+		parts = append(parts, validateKeyLocks+"\n"+oneTransaction(allowLong, deleteAllOrphans)+
+			oneTransaction(lockTimeout, allowLong, validateForeignKey))
 	}
 	return parts, nil
 }
@@ -121,4 +120,15 @@ func upPart(text string) string {
 		}
 	}
 	return strings.TrimSpace(up.String()) + "\n"
+}
+
+// oneTransaction is statements as a person would run them.
+func oneTransaction(statements ...string) string {
+	var text strings.Builder
+	text.WriteString("BEGIN;\n")
+	for _, statement := range statements {
+		text.WriteString(strings.TrimSpace(statement) + ";\n")
+	}
+	text.WriteString("COMMIT;\n")
+	return text.String()
 }

@@ -32,6 +32,22 @@ func (db *DB) transact(ctx context.Context, options *sql.TxOptions, work func(tx
 	return tx.Commit()
 }
 
+// inTransaction runs statements without parameters in one transaction.
+func (db *DB) inTransaction(ctx context.Context, statements ...string) error {
+	return db.transact(ctx, nil, func(tx *sqlx.Tx) error {
+		for _, statement := range statements {
+			if _, err := tx.ExecContext(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// allowLong is for a transaction that reads whole tables: with tens of millions
+// of projects that takes longer than the minute a GitLab gives a statement.
+const allowLong = `SET LOCAL statement_timeout = '30min'`
+
 // Locks that end with their transaction, in the space of two-key advisory
 // locks, which GitLab does not use.
 const (

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"strings"
 )
 
 // Tables go with their indexes and identity sequences.
@@ -34,15 +33,4 @@ func (db *DB) Uninstall(ctx context.Context) error {
 	}
 	statements = append(statements, "DROP SCHEMA regmend RESTRICT")
 	return db.underLock(ctx, MigrateOptions{}.withDefaults().Log, statements...)
-}
-
-// oneTransaction is statements as a person would run them.
-func oneTransaction(statements ...string) string {
-	var text strings.Builder
-	text.WriteString("BEGIN;\n")
-	for _, statement := range statements {
-		text.WriteString(strings.TrimSpace(statement) + ";\n")
-	}
-	text.WriteString("COMMIT;\n")
-	return text.String()
 }
