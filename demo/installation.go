@@ -86,13 +86,27 @@ const gitlabDatabase = "gitlabhq_production"
 
 func (in *installation) gitlabURL() string { return in.postgres.Database(gitlabDatabase) }
 
-func (in *installation) environ() []string {
-	return append(os.Environ(),
-		"REGMEND_DATABASE_URL="+in.gitlabURL(),
-		"REGMEND_REDIS_URL="+in.redis.URL,
-		"REGMEND_REGISTRY_URL="+in.registry.URL,
-		"REGMEND_LISTEN="+in.listen,
-	)
+// variables are what regmend is told.
+func (in *installation) variables() []string {
+	return []string{
+		"REGMEND_DATABASE_URL=" + in.gitlabURL(),
+		"REGMEND_REDIS_URL=" + in.redis.URL,
+		"REGMEND_REGISTRY_URL=" + in.registry.URL,
+		"REGMEND_LISTEN=" + in.listen,
+	}
+}
+
+func (in *installation) environ() []string { return append(os.Environ(), in.variables()...) }
+
+// envFile writes what a shell reads to be told the same.
+func (in *installation) envFile() (path string, err error) {
+	path = filepath.Join(in.dir, "env")
+	var text strings.Builder
+	for _, v := range in.variables() {
+		name, value, _ := strings.Cut(v, "=")
+		fmt.Fprintf(&text, "export %s='%s'\n", name, value)
+	}
+	return path, os.WriteFile(path, []byte(text.String()), 0o600)
 }
 
 // command is regmend with that command line.

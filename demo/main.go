@@ -74,14 +74,27 @@ func demo(ctx context.Context, o options, s *screen) (err error) {
 	}
 	differences := s.compare(g, lost, found)
 	if !o.exit {
-		s.text("Look around: %s (queues: %squeues/)", in.pagesURL(), in.pagesURL())
-		s.text("Ctrl-C ends the demo and removes everything it made.")
-		<-ctx.Done()
-		fmt.Fprintln(s.out)
+		if err := in.lookAround(ctx, s); err != nil {
+			return err
+		}
 	}
 	if differences > 0 {
 		return fmt.Errorf("%d differences between what was lost and what was found", differences)
 	}
+	return nil
+}
+
+// lookAround leaves everything up until ctx ends.
+func (in *installation) lookAround(ctx context.Context, s *screen) error {
+	env, err := in.envFile()
+	if err != nil {
+		return err
+	}
+	s.text("Look around: %s (queues: %squeues/)", in.pagesURL(), in.pagesURL())
+	s.text("or in another terminal: . %s; %s status", env, in.program)
+	s.text("Ctrl-C ends the demo and removes everything it made.")
+	<-ctx.Done()
+	fmt.Fprintln(s.out)
 	return nil
 }
 
