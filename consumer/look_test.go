@@ -76,14 +76,18 @@ WHERE d.missing_count IS DISTINCT FROM CASE WHEN p.name::int % 10 = 0 THEN 1 ELS
 	}
 }
 
-// hold is what stands on the board; its kind is "" where nothing does.
+// hold is what stands on the board, the reason that explains the others first;
+// its kind is "" where nothing does.
 func (w *world) hold() board.Hold {
 	w.t.Helper()
-	h, _, err := board.New(w.redis).Holding(w.t.Context())
-	if err != nil {
+	holds, err := board.New(w.redis).Holds(w.t.Context())
+	switch {
+	case err != nil:
 		w.t.Fatal(err)
+	case len(holds) > 0:
+		return holds[0]
 	}
-	return h
+	return board.Hold{}
 }
 
 func (w *world) holds(kind string) func() bool {
