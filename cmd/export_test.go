@@ -65,6 +65,11 @@ func Variables() []Variable {
 
 type Status = status
 
+func Scoped(s Status, scope ...string) Status {
+	s.more.scope = scope
+	return s
+}
+
 func (s *status) Balance() bool { return s.balance() }
 func (s *status) Fault() error  { return s.fault() }
 

@@ -19,6 +19,7 @@ import (
 // details are what status shows to people only.
 type details struct {
 	run       postgres.Run
+	scope     []string
 	redisErr  error // set: nothing below is known
 	holds     []board.Hold
 	queues    []*asynq.QueueInfo
@@ -78,7 +79,7 @@ func (l *looker) now(ctx context.Context) (*status, error) {
 		MissingTotal:        counts.MissingTotal,
 		ProjectsWithMissing: counts.ProjectsWithMissing,
 	}
-	s.more.run = state.Run
+	s.more.run, s.more.scope = state.Run, state.Settings.Scope
 	s.Balanced = s.balance()
 	l.readRedis(ctx, s)
 	return s, nil

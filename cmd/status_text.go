@@ -25,6 +25,9 @@ func (s *status) text(now time.Time) string {
 	}
 	line("run", "%s", s.runText())
 	line("scanning", "%s", s.scanningText())
+	if scope := s.more.scope; len(scope) > 0 {
+		line("scope", "%s; all other projects stay pending", printable(strings.Join(scope, ", ")))
+	}
 	for _, text := range s.holdingTexts(now) {
 		line("HOLDING", "%s", text)
 	}

@@ -187,6 +187,9 @@ func progressTail(s *status, rate float64) string {
 		return tail + ", max_concurrency is 0"
 	case s.Stashed != nil && consumers(s.more.processes) == 0:
 		return tail + ", no consumer is alive"
+	case len(s.more.scope) > 0:
+		// Most of what is pending may be out of it: no time left is known.
+		return tail + ", in scope " + printable(strings.Join(s.more.scope, ",")) + " only"
 	case rate > 0:
 		return tail + fmt.Sprintf(", %.3g/s, %s left", rate, timeLeft(s.Pending, rate))
 	}

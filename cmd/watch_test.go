@@ -37,6 +37,11 @@ func TestProgressBar(t *testing.T) {
 			0, 70,
 			"   0 % |░░░░░░░░░░░░░░░░░░░░░░░| 0/10, 0 missing, no consumer is alive",
 		},
+		"a scope": {
+			cmd.Scoped(cmd.Status{Enabled: true, MaxConcurrency: 2, Eligible: 10, Pending: 10}, "g/a", "h"),
+			5, 70,
+			"   0 % |░░░░░░░░░░░░░░░░░░░░░░░░| 0/10, 0 missing, in scope g/a,h only",
+		},
 		"nothing to do": {
 			cmd.Status{Enabled: true, MaxConcurrency: 2},
 			0, 40,
