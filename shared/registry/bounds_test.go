@@ -3,9 +3,13 @@ package registry_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"regmend/shared/gitlab"
 	"regmend/shared/registry"
@@ -240,6 +244,42 @@ func TestP7_AWalkServesAllProjectsOfItsBatch(t *testing.T) {
 	if got := len(server.Requests()); got != 4 {
 		t.Errorf("%d requests for %d projects, want 4", got, len(paths))
 	}
+}
+
+// inMemory is a way to a registry without a network, for tests of time.
+type inMemory struct{ http.Handler }
+
+func (m inMemory) RoundTrip(req *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	m.ServeHTTP(w, req)
+	resp := w.Result()
+	resp.Request = req
+	return resp, nil
+}
+
+// TestP7_AGroupsListingGrowsOld deletes a repository while its batch is long.
+func TestP7_AGroupsListingGrowsOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := registrytest.New(registrytest.Options{Collation: registrytest.ICU})
+		for _, path := range []string{"g/a9", "g/b9", "g/c9"} {
+			fake.Push(path, "v1")
+		}
+		client := newClient(t, "http://registry.example.com")
+		client.Through(inMemory{fake})
+		s := survey(t, client, "g/a9", "g/b9", "g/c9")
+		for _, step := range []struct {
+			path             string
+			listed, requests int
+		}{{"g/a9", 1, 1}, {"g/b9", 1, 0}, {"g/c9", 0, 1}} {
+			fake.Forget()
+			got, _, err := listIn(t, s, step.path)
+			if err != nil || len(got) != step.listed || fake.Count() != step.requests {
+				t.Errorf("%s: listing = %q, %v after %d requests, want %d of %d", step.path, got, err, fake.Count(), step.listed, step.requests)
+			}
+			fake.Delete("g/c9")
+			time.Sleep(20 * time.Second)
+		}
+	})
 }
 
 func TestP7_ASharedWalkThatFailsIsBegunThreeTimes(t *testing.T) {

@@ -3,6 +3,7 @@ package registry
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"regmend/shared/gitlab"
 )
@@ -11,11 +12,17 @@ import (
 // fault should not cost a whole batch, nor a lasting one a walk for each project.
 const maxWalks = 3
 
+// groupFor is how long a group's listing serves the projects in it. What it names
+// may be deleted meanwhile, with its row, and would then look missing. (What a
+// catalog names is asked for its tags before it counts.)
+const groupFor = 30 * time.Second
+
 // walk is a listing of more than one project's repositories, of which a survey
 // keeps what belongs to its projects.
 type walk struct {
 	found  map[string][]string // by registry path of the projects it serves
 	done   bool
+	since  time.Time // when it was done
 	pages  int
 	failed int   // how often
 	err    error // the last
@@ -48,8 +55,15 @@ func (w *walk) once(list func(page func([]string) error) (int, error)) error {
 		}
 		return err
 	}
-	w.done, w.pages = true, pages
+	w.done, w.since, w.pages = true, time.Now(), pages
 	return nil
+}
+
+// expire lets the listing be read again if it was done longer ago.
+func (w *walk) expire(after time.Duration) {
+	if time.Since(w.since) > after {
+		w.done = false
+	}
 }
 
 // keep takes of a page what is one of the projects' own. Owners are looked up by

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"net/http"
 	"strings"
 	"time"
 )
@@ -32,6 +33,9 @@ func (c *Client) Ask(url string) error {
 	}
 	return resp.Body.Close()
 }
+
+// Through sends the client's requests by another way than the network.
+func (c *Client) Through(way http.RoundTripper) { c.http.Transport = way }
 
 // ListToken is the signer's token for the listing of a path.
 func (s *signer) ListToken(path string) (string, error) { return s.token(pullBelow(path)) }

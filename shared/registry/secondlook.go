@@ -13,6 +13,7 @@ import (
 // listFromAncestor lists an affected project by the nearest path above it whose
 // listing can be believed.
 func (s *Survey) listFromAncestor(ctx context.Context, w *walk, p gitlab.Project, page func([]string) error) (gitlab.Evidence, error) {
+	w.expire(groupFor)
 	err := w.once(func(keep func([]string) error) (int, error) {
 		return s.client.list(ctx, ancestor(p.RegistryPath()), keep)
 	})

@@ -19,8 +19,8 @@ const (
 
 // Survey lists the projects of one batch: work that serves several of them (a
 // walk of the catalog, of a group's listing, the signing of a token) is done
-// once. It remembers what those walks found, so it should live no longer than
-// the batch. It is not safe for concurrent use.
+// once, and a group's listing again when it has grown old. It should live no
+// longer than the batch. It is not safe for concurrent use.
 type Survey struct {
 	client *Client
 	api    API
