@@ -57,7 +57,8 @@ type Config struct {
 	// PageSize is asked at the beginning of each listing; 1000 by default,
 	// and brought into 1..1000.
 	PageSize func() int
-	// RequestTimeout bounds a request with its answer; 30 s by default.
+	// RequestTimeout bounds a request with its answer; 30 s by default. A page of
+	// the catalog may take four times as long.
 	RequestTimeout time.Duration
 	// ProjectTimeout bounds one listing of one project; 10 min by default.
 	ProjectTimeout time.Duration

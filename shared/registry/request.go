@@ -15,8 +15,8 @@ import (
 // 200, bounded in size and time; every other answer is an *Error, and so is a
 // body that read finds fault with.
 func (c *Client) do(ctx context.Context, target *url.URL, read func(http.Header, io.Reader) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.RequestTimeout,
-		&timeoutError{what: "the answer", after: c.cfg.RequestTimeout})
+	timeout := c.requestTimeout(target)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, &timeoutError{what: "the answer", after: timeout})
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
@@ -38,6 +38,15 @@ func (c *Client) do(ctx context.Context, target *url.URL, read func(http.Header,
 		return ended(ctx, resp.StatusCode, target.Path)
 	}
 	return malformed(target.Path, resp.Header, err)
+}
+
+// requestTimeout is longer for the catalog: distribution walks its whole storage
+// for a page of it, which was seen to take a minute.
+func (c *Client) requestTimeout(target *url.URL) time.Duration {
+	if target.Path == c.base.Path+routeCatalog {
+		return 4 * c.cfg.RequestTimeout
+	}
+	return c.cfg.RequestTimeout
 }
 
 func (c *Client) readBody(resp *http.Response, read func(http.Header, io.Reader) error) error {

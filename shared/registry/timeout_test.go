@@ -3,6 +3,7 @@ package registry_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +27,25 @@ func TestP3_ARequestThatHangsEndsAtItsDeadline(t *testing.T) {
 				t.Errorf("error = %v, want one that is neither an outage nor the caller's deadline", err)
 			}
 		})
+	}
+}
+
+func TestAPageOfTheCatalogMayTakeLonger(t *testing.T) {
+	server := registrytest.NewServer(t, registrytest.Options{Mode: registrytest.Distribution})
+	server.Push("g/p", "v1")
+	client := newClient(t, server.URL, func(cfg *registry.Config) { cfg.RequestTimeout = 250 * time.Millisecond })
+	s := survey(t, client, "g/p")
+	server.SetLatency(400 * time.Millisecond)
+	if got, _, err := listIn(t, s, "g/p"); err != nil || len(got) != 1 {
+		t.Errorf("listing = %v, %v", got, err)
+	}
+	if _, err := client.Tagged(t.Context(), "g/p"); err == nil {
+		t.Error("so may another request")
+	}
+	server.SetLatency(0)
+	server.Fail(registrytest.Where{Kind: registrytest.Catalog}, registrytest.Hang())
+	if _, _, err := list(t, client, "g/p"); !strings.Contains(failure(t, err).Reason, "not there after 1s") {
+		t.Errorf("error = %v, want one after a second", err)
 	}
 }
 
