@@ -14,16 +14,12 @@ import (
 // other than 'z' is one more. They are neighbours as bytes; but the database
 // compares them in its collation, and there "app9" is not below "app:", nor
 // "-z" with what is under it below ".". Only where a letter became a letter or a
-// digit a digit is the order the same in every collation. (Paths that are no
-// repository's get an error from the API, so are of no use either.)
+// digit a digit is the order the same in all collations that were measured. (Paths
+// that are no repository's get an error from the API, so are of no use either;
+// those with a segment that begins with "-" or "_" are among them.)
 func affected(path string) bool {
 	if !gitlab.ValidRepositoryPath(path) {
 		return true
-	}
-	for segment := range strings.SplitSeq(path, "/") {
-		if strings.HasPrefix(segment, "-a") || strings.HasPrefix(segment, "_a") {
-			return true
-		}
 	}
 	below := len(strings.TrimRight(path, "a")) - 1
 	above := len(strings.TrimRight(path, "z")) - 1
