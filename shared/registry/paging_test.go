@@ -3,6 +3,7 @@ package registry_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -80,6 +81,42 @@ func TestListingIsReadToItsEnd(t *testing.T) {
 				t.Errorf("evidence (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestAListingTakesNoMoreMemoryThanAPage lists a hundred thousand repositories
+// whose paths are as long as can be, in the largest pages.
+func TestAListingTakesNoMoreMemoryThanAPage(t *testing.T) {
+	const repositories, limit = 100_000, 6 << 20
+	server := registrytest.NewServer(t, registrytest.Options{})
+	below := "g/p/" + strings.Repeat("x", 245)
+	for i := range repositories {
+		server.Push(fmt.Sprintf("%s%06d", below, i), "v1")
+	}
+	client := newClient(t, server.URL)
+	s := survey(t, client, "g/p")
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	if _, err := s.List(t.Context(), project("g/p"), func([]string) error { return nil }); err != nil {
+		t.Fatal(err) // it also brings the double's index in order
+	}
+	before, most, pages := heap(), uint64(0), 0
+	evidence, err := s.List(t.Context(), project("g/p"), func([]string) error {
+		if pages++; pages%20 == 0 {
+			most = max(most, heap())
+		}
+		return nil
+	})
+	if err != nil || evidence.Listed != repositories || evidence.Pages != 101 {
+		t.Errorf("evidence = %+v, %v", evidence, err)
+	}
+	t.Logf("the heap grew by %d KiB", (int64(most)-int64(before))>>10)
+	if most > before+limit {
+		t.Errorf("the heap grew by %d bytes, want at most %d", most-before, limit)
 	}
 }
 

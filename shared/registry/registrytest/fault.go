@@ -3,7 +3,6 @@ package registrytest
 import (
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -256,11 +255,6 @@ func Body(body string) Fault {
 	return change(func(w http.ResponseWriter, _ *http.Request, right *httptest.ResponseRecorder) {
 		send(w, right, []byte(body))
 	})
-}
-
-// NextPage is a Link to the page behind last, for Link.
-func NextPage(path string, n, last string) string {
-	return "<" + path + "?" + url.Values{"n": {n}, "last": {last}}.Encode() + `>; rel="next"`
 }
 
 // change lets f send what it makes of the right answer.
