@@ -14,7 +14,7 @@ help: ## list what can be made
 
 .PHONY: build
 build: ## build bin/regmend
-	go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/regmend .
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/regmend .
 
 .PHONY: demo
 demo: build ## see it work: private servers, real images, lost rows found (ARGS=--exit ends by itself)
