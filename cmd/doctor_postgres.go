@@ -30,7 +30,7 @@ func (e *examination) postgres(ctx context.Context) []finding {
 	e.readings = append(e.readings, clock{Of: "postgres", Ahead: in.ClockAhead, Off: time.Second})
 	schemaErr := db.CheckSchema(ctx, schema.Migrations)
 	findings := judgePostgres(in, schemaErr)
-	if schemaErr != nil || len(in.LacksRuntime) > 0 {
+	if schemaErr != nil || len(in.LacksRuntime) > 0 || len(in.LacksSelect) > 0 {
 		return append(findings, unchecked("settings", "they"))
 	}
 	return append(findings, e.stored(ctx, db)...)
@@ -109,7 +109,8 @@ func judgeReading(in postgres.Inspection) finding {
 		return warn(subject, "after regmend migrate run doctor again, as the role of schema/roles/runtime.sql",
 			"role %s may create regmend's schema, but not read %s", in.Role, strings.Join(in.LacksSelect, ", "))
 	case len(in.LacksSelect) > 0:
-		return fail(subject, "grant it: schema/roles/runtime.sql", "role %s may not read %s", in.Role, strings.Join(in.LacksSelect, ", "))
+		return fail(subject, "run doctor as the role that runs producer and consumer; if this is it, grant it: schema/roles/runtime.sql",
+			"role %s may not read %s", in.Role, strings.Join(in.LacksSelect, ", "))
 	case in.LacksLowerPathIndex:
 		return warn(subject, "look whether GitLab's index on lower(path) of routes was lost",
 			"role %s may read GitLab's tables, but full paths are looked up without an index", in.Role)
