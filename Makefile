@@ -25,7 +25,7 @@ demo: build ## see it work: private servers, real images, lost rows found (ARGS=
 .PHONY: test
 test: ## run every test, on servers the tests start themselves
 	@demo/install.sh gcc initdb redis-server redis-sentinel pgbouncer docker-registry
-	go test -race ./...
+	go test -race -timeout 25m ./...
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## check formatting, imports and the rest
