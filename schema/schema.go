@@ -11,12 +11,6 @@ import "embed"
 //go:embed [0-9]*.sql
 var Migrations embed.FS
 
-// Structure is what the migrations and the foreign key to projects make, as
-// pg_dump writes it. A test holds it against a migrated database.
-//
-//go:embed structure.sql
-var Structure string
-
 // GitLab creates GitLab's tables as far as regmend reads them, with their
 // real types, defaults, constraints and indexes. It stands in for a GitLab in
 // the demo and in tests; regmend itself never runs it.

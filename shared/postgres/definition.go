@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -132,8 +131,6 @@ func paths(key, help string, field func(*Settings) *[]string) definition {
 	}
 }
 
-var errPath = errors.New("is not a full path such as group or group/app")
-
 func splitPaths(value string) ([]string, error) {
 	var found []string
 	for path := range strings.SplitSeq(value, ",") {
@@ -142,7 +139,7 @@ func splitPaths(value string) ([]string, error) {
 			continue
 		}
 		if strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") || strings.ContainsAny(path, " \t\n\x00") {
-			return nil, fmt.Errorf("%q %w", path, errPath)
+			return nil, fmt.Errorf("%q is not a full path such as group or group/app", path)
 		}
 		if !slices.Contains(found, path) {
 			found = append(found, path)

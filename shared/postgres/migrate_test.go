@@ -212,6 +212,9 @@ func TestP15_UninstallLeavesEverythingElse(t *testing.T) {
 	if diff := cmp.Diff(before, db.Value(t, objects)); diff != "" {
 		t.Errorf("objects (-before +after):\n%s", diff)
 	}
+	if got := db.Value(t, `SELECT count(*) FROM pg_default_acl`); got != "0" {
+		t.Errorf("%s default privileges are left", got)
+	}
 	if err := db.DB.Uninstall(t.Context()); err != nil {
 		t.Errorf("second Uninstall() = %v", err)
 	}

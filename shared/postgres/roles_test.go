@@ -16,20 +16,6 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// program finds a Postgres client, which Debian keeps beside the server.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	if path, err := exec.LookPath(name); err == nil {
-		return path
-	}
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
-	if err != nil || len(found) == 0 {
-		t.Fatalf("%s is not installed: apt-get install postgresql-client", name)
-	}
-	slices.Sort(found)
-	return found[len(found)-1]
-}
-
 // grant runs one of the scripts in schema/roles, as its head says.
 func grant(t *testing.T, db *postgrestest.Database, script, role string) {
 	t.Helper()
@@ -41,7 +27,7 @@ func grant(t *testing.T, db *postgrestest.Database, script, role string) {
 	if err := os.WriteFile(file, text, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	psql := exec.CommandContext(t.Context(), program(t, "psql"), "-X", "-v", "role="+role, "-d", db.URL, "-f", file)
+	psql := exec.CommandContext(t.Context(), postgrestest.Program(t, "psql"), "-X", "-v", "role="+role, "-d", db.URL, "-f", file)
 	if out, err := psql.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", script, err, out)
 	}
@@ -183,7 +169,7 @@ func TestP15_GitLabsBackupStillWorks(t *testing.T) {
 	live(t, r.asRuntime, r.projects)
 	later := connect(t, as(r.URL, r.owner))
 	later.MustExec(`CREATE TABLE regmend.later (id bigserial PRIMARY KEY)`)
-	dump := exec.CommandContext(t.Context(), program(t, "pg_dump"), "-f", os.DevNull, as(r.URL, r.gitlab))
+	dump := exec.CommandContext(t.Context(), postgrestest.Program(t, "pg_dump"), "-f", os.DevNull, as(r.URL, r.gitlab))
 	if out, err := dump.CombinedOutput(); err != nil {
 		t.Errorf("pg_dump as %s: %v\n%s", r.gitlab, err, out)
 	}

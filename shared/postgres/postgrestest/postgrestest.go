@@ -6,6 +6,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -108,3 +111,17 @@ func execute(ctx context.Context, database, statements string) error {
 // Server is the test binary's server, for tests that put something before it
 // or make databases of their own.
 func Server() *servers.Postgres { return started.server }
+
+// Program finds a Postgres client, which Debian keeps beside the server.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
+	if err != nil || len(found) == 0 {
+		t.Fatalf("%s is not installed: apt-get install postgresql-client", name)
+	}
+	slices.Sort(found)
+	return found[len(found)-1]
+}
