@@ -3,22 +3,23 @@ package cmd
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/sirupsen/logrus"
 )
 
 // newLog makes the log of a process. The configuration was checked before.
-func newLog(out io.Writer, c *configuration) *logrus.Logger {
+// On a terminal it has colours, unless NO_COLOR is set.
+func newLog(p Process, c *configuration) *logrus.Logger {
 	log := logrus.New()
-	log.SetOutput(out)
+	log.SetOutput(p.Stderr)
 	if level, err := logrus.ParseLevel(c.logLevel); err == nil {
 		log.SetLevel(level)
 	}
 	if c.logFormat == "json" {
 		log.SetFormatter(&logrus.JSONFormatter{})
 	} else {
-		log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true})
+		_, plain := environment(p.Environ)["NO_COLOR"]
+		log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, DisableColors: plain})
 	}
 	return log
 }

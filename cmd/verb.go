@@ -38,7 +38,7 @@ func (v *verbs) lenient(c *cobra.Command, needs part, run func(ctx context.Conte
 	c.RunE = func(c *cobra.Command, args []string) (err error) {
 		*v.begun = true
 		x := &parts{process: v.process, config: config, faults: config.load(c, needs, v.process.Environ)}
-		x.log = newLog(v.process.Stderr, config)
+		x.log = newLog(v.process, config)
 		redis.SetLogger(redisLog{x.log})
 		defer func() { err = errors.Join(err, x.close()) }()
 		return run(c.Context(), x, args)
