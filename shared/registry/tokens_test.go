@@ -20,6 +20,7 @@ import (
 	"regmend/shared/registry/registrytest"
 
 	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/sync/errgroup"
 )
 
 // signingKey is a key pair whose private half is in a file.
@@ -167,6 +168,32 @@ func TestRefusedTokenIsRenewedOnce(t *testing.T) {
 	requests := server.Requests()
 	if len(requests) != 2 || requests[0].Authorization == requests[1].Authorization {
 		t.Errorf("%d requests, want 2 with different tokens", len(requests))
+	}
+}
+
+// TestManyRenewARefusedTokenAtOnce has a token refused under all who use it.
+func TestManyRenewARefusedTokenAtOnce(t *testing.T) {
+	key := newKey(t, "ES256 PKCS8")
+	server := registrytest.NewServer(t, registrytest.Options{Auth: &registrytest.Auth{Keys: key.public}})
+	server.Push("g/p", "v1")
+	client := newClient(t, server.URL, key.use)
+	const many = 8
+	for range 10 {
+		if tagged, err := client.Tagged(t.Context(), "g/p"); err != nil || !tagged {
+			t.Fatalf("Tagged() = %v, %v", tagged, err)
+		}
+		server.Revoke()
+		server.Forget()
+		var group errgroup.Group
+		for range many {
+			group.Go(func() error {
+				_, err := client.Tagged(t.Context(), "g/p")
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil || server.Count() > 2*many {
+			t.Errorf("%v after %d requests, want at most two each", err, server.Count())
+		}
 	}
 }
 
