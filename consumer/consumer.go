@@ -243,8 +243,8 @@ func (c *Consumer) keepClaims(ctx context.Context) error {
 	return c.claims.Run(ctx, c.requeue, c.active)
 }
 
-func (c *Consumer) requeue(ctx context.Context, w claims.Work) error {
-	return tasks.Requeue(ctx, tasks.NewClient(c.rdb), w.Queue, tasks.Batch{Name: w.Name, Generation: w.Generation}, w.Payload)
+func (c *Consumer) requeue(ctx context.Context, w claims.Work) (enqueued, ended bool, err error) {
+	return tasks.Requeue(ctx, c.rdb, w.Queue, tasks.Batch{Name: w.Name, Generation: w.Generation}, w.Payload)
 }
 
 func (c *Consumer) active(context.Context) ([]claims.Work, error) {

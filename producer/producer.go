@@ -182,8 +182,8 @@ func (p *Producer) keepClaims(ctx context.Context) error {
 	return p.claims.Run(ctx, p.requeue, p.active)
 }
 
-func (p *Producer) requeue(ctx context.Context, w claims.Work) error {
-	return tasks.Requeue(ctx, tasks.NewClient(p.rdb), w.Queue, tasks.Batch{Name: w.Name, Generation: w.Generation}, w.Payload)
+func (p *Producer) requeue(ctx context.Context, w claims.Work) (enqueued, ended bool, err error) {
+	return tasks.Requeue(ctx, p.rdb, w.Queue, tasks.Batch{Name: w.Name, Generation: w.Generation}, w.Payload)
 }
 
 func (p *Producer) active(context.Context) ([]claims.Work, error) {

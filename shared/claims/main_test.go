@@ -93,6 +93,8 @@ type process struct {
 	line *line
 	// requeued are the batches handed to it to put back.
 	requeued chan claims.Work
+	// ended are the tasks that were there and are over, as "name.generation".
+	ended sync.Map
 	// active are the tasks that its queue believes to be running.
 	active atomic.Pointer[[]claims.Work]
 	run    func() // starts Run
@@ -129,9 +131,10 @@ func newProcess(t *testing.T, rdb *redis.Client, name string) *process {
 	return p
 }
 
-func (p *process) requeue(_ context.Context, w claims.Work) error {
+func (p *process) requeue(_ context.Context, w claims.Work) (enqueued, ended bool, err error) {
 	p.requeued <- w
-	return nil
+	_, ended = p.ended.Load(fmt.Sprintf("%s.%d", w.Name, w.Generation))
+	return !ended, ended, nil
 }
 
 func (p *process) list(context.Context) ([]claims.Work, error) { return *p.active.Load(), nil }

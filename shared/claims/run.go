@@ -11,17 +11,21 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
+// Requeue puts a batch back into its queue and tells whether it enqueued a task
+// for it. One that is there already is no error; ended tells that it is over:
+// completed, or given up.
+type Requeue func(ctx context.Context, w Work) (enqueued, ended bool, err error)
+
 // Run keeps the process's lease, and hands every batch that nobody works on any
 // more to requeue, with its generation raised already, until ctx ends; then it
 // gives the lease up. So it must end after the handlers: what is claimed then
 // is put back at once. It returns nil.
 //
 // A batch is handed over once, over all processes, and again every two looks
-// until somebody claims it, so requeue must take a task that is enqueued
-// already for success. active lists the scan tasks that the queue believes to
-// be running; it may be nil, and so may requeue, which leaves the looking to
-// other processes.
-func (c *Claims) Run(ctx context.Context, requeue func(context.Context, Work) error, active func(context.Context) ([]Work, error)) error {
+// until somebody claims it or its task is found to have ended. active lists the
+// scan tasks that the queue believes to be running; it may be nil, and so may
+// requeue, which leaves the looking to other processes.
+func (c *Claims) Run(ctx context.Context, requeue Requeue, active func(context.Context) ([]Work, error)) error {
 	c.disturbed()
 	var both sync.WaitGroup
 	both.Go(func() { c.keep(ctx) })
@@ -140,7 +144,7 @@ func (c *Claims) leave(ctx context.Context) {
 }
 
 // reap looks for batches that nobody works on until ctx ends.
-func (c *Claims) reap(ctx context.Context, requeue func(context.Context, Work) error, active func(context.Context) ([]Work, error)) {
+func (c *Claims) reap(ctx context.Context, requeue Requeue, active func(context.Context) ([]Work, error)) {
 	// More often than a look is due: the one who looked last may have died.
 	ticker := time.NewTicker(c.cfg.Look / 4)
 	defer ticker.Stop()
@@ -172,7 +176,7 @@ func (c *Claims) lookDue(ctx context.Context) (bool, error) {
 	return c.rdb.SetNX(ctx, lookKey(), c.process, c.cfg.Look*3/4).Result()
 }
 
-func (c *Claims) lookOnce(ctx context.Context, requeue func(context.Context, Work) error, active func(context.Context) ([]Work, error)) error {
+func (c *Claims) lookOnce(ctx context.Context, requeue Requeue, active func(context.Context) ([]Work, error)) error {
 	var tasks []Work
 	if active != nil {
 		var err error
@@ -186,11 +190,16 @@ func (c *Claims) lookOnce(ctx context.Context, requeue func(context.Context, Wor
 	}
 	for _, w := range found {
 		log := c.log.WithFields(logrus.Fields{"batch": w.Name, "generation": w.Generation})
-		if err := requeue(ctx, w); err != nil {
-			log.WithError(err).Warn("batch not put back yet")
-			continue
+		enqueued, ended, err := requeue(ctx, w)
+		if err == nil && ended {
+			err = c.pass(ctx, w)
 		}
-		log.Info("batch put back")
+		switch {
+		case err != nil:
+			log.WithError(err).Warn("batch not put back yet")
+		case enqueued:
+			log.Info("batch put back")
+		}
 	}
 	return nil
 }

@@ -82,6 +82,45 @@ func TestP11_TaskThatNobodyClaimsIsPutBack(t *testing.T) {
 	quiet(t, 4*quick().Look, a)
 }
 
+// A task that was done while Redis was away stays behind as running. Once the
+// generation after it has been through, no batch waits for it.
+func TestTaskLeftBehindIsNotPutBackForEver(t *testing.T) {
+	rdb := newRedis(t)
+	a := start(t, rdb, "a")
+	a.ended.Store("run3-lap1-7.2", true)
+	a.active.Store(&[]claims.Work{batch(1)})
+	if diff := cmp.Diff(batch(2), back(t, a)); diff != "" {
+		t.Errorf("put back (-want +got):\n%s", diff)
+	}
+	a.active.Store(&[]claims.Work{})
+	eventually(t, "no claim waits", func() bool { return rdb.HLen(t.Context(), "regmend:claims").Val() == 0 })
+	for len(a.requeued) > 0 {
+		<-a.requeued
+	}
+	quiet(t, 4*quick().Look, a)
+}
+
+// A batch that was begun and not ended is run, whatever became of the task of
+// the generation it was to be put back with.
+func TestP11_ABatchIsPutBackWithTheFirstGenerationThatIsFree(t *testing.T) {
+	rdb := newRedis(t)
+	dead, a := start(t, rdb, "dead"), start(t, rdb, "a")
+	dead.claim(t, batch(1))
+	a.ended.Store("run3-lap1-7.2", true)
+	a.ended.Store("run3-lap1-7.3", true)
+	dead.stop()
+	for _, generation := range []int{2, 3, 4} {
+		for got := back(t, a); got.Generation != generation; got = back(t, a) {
+			if got.Generation > generation {
+				t.Fatalf("generation %d was put back, want %d", got.Generation, generation)
+			}
+		}
+	}
+	if runs := a.claim(t, batch(4)); runs != 2 {
+		t.Errorf("runs = %d, want 2", runs)
+	}
+}
+
 // A task that was delivered a moment ago is not claimed yet.
 func TestTaskIsGivenTimeToBeClaimed(t *testing.T) {
 	rdb := newRedis(t)

@@ -253,3 +253,32 @@ func (c *Claims) look(ctx context.Context, active []Work) ([]Work, error) {
 	}
 	return found, nil
 }
+
+// passScript passes over a generation whose task has ended, though the batch
+// was to be put back with it.
+//
+// A batch that somebody had begun goes on with the next generation. One that
+// nobody had stands for a task that the queue believes to be running, without a
+// claim, as one stays behind that was done when Redis was away: the generation
+// after it has been through, and nothing is left to do.
+//
+// KEYS: claims; ARGV: batch name, generation
+var passScript = redis.NewScript(`
+local text = redis.call('HGET', KEYS[1], ARGV[1])
+local claim = text and cjson.decode(text)
+if not claim or claim.process ~= '' or claim.generation ~= tonumber(ARGV[2]) then
+  return 0
+end
+if claim.runs == 0 then
+  return redis.call('HDEL', KEYS[1], ARGV[1])
+end
+claim.generation = claim.generation + 1
+claim.offered = 0
+redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(claim))
+return 1
+`)
+
+// pass passes over the generation of w.
+func (c *Claims) pass(ctx context.Context, w Work) error {
+	return passScript.Run(ctx, c.rdb, []string{claimsKey()}, w.Name, w.Generation).Err()
+}

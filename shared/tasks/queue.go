@@ -39,24 +39,45 @@ const mostActive = 10_000
 // Enqueue enqueues a scan. That it is enqueued already, in whatever state, is
 // success: a batch's ID stands for one enqueueing, and a reply can get lost.
 func Enqueue(ctx context.Context, client *asynq.Client, queue string, b Batch, s Scan) error {
-	task, err := NewScan(queue, b, s)
-	if err != nil {
-		return err
-	}
-	_, err = client.EnqueueContext(ctx, task)
-	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
-		return fmt.Errorf("enqueue batch %s: %w", b, err)
-	}
-	return nil
+	_, err := enqueue(ctx, client, queue, b, s)
+	return err
 }
 
-// Requeue puts the batch of that payload back into its queue.
-func Requeue(ctx context.Context, client *asynq.Client, queue string, b Batch, payload []byte) error {
+// enqueue tells whether the batch was not enqueued already.
+func enqueue(ctx context.Context, client *asynq.Client, queue string, b Batch, s Scan) (bool, error) {
+	task, err := NewScan(queue, b, s)
+	if err != nil {
+		return false, err
+	}
+	_, err = client.EnqueueContext(ctx, task)
+	switch {
+	case errors.Is(err, asynq.ErrTaskIDConflict):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("enqueue batch %s: %w", b, err)
+	}
+	return true, nil
+}
+
+// Requeue puts the batch of that payload back into its queue. enqueued tells
+// that it was not there, ended that it was and is over: completed, or archived.
+func Requeue(ctx context.Context, rdb redis.UniversalClient, queue string, b Batch, payload []byte) (enqueued, ended bool, err error) {
 	s, err := DecodeScan(payload)
 	if err != nil {
-		return err
+		return false, false, err
 	}
-	return Enqueue(ctx, client, queue, b, s)
+	enqueued, err = enqueue(ctx, NewClient(rdb), queue, b, s)
+	if err != nil || enqueued {
+		return enqueued, false, err
+	}
+	task, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(queue, b.String())
+	switch {
+	case errors.Is(err, asynq.ErrTaskNotFound):
+		return false, false, nil // gone since; the next look enqueues it
+	case err != nil:
+		return false, false, fmt.Errorf("look at batch %s: %w", b, err)
+	}
+	return false, task.State == asynq.TaskStateCompleted || task.State == asynq.TaskStateArchived, nil
 }
 
 // Running is a scan that the queue believes to be running.

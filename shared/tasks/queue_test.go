@@ -45,10 +45,21 @@ func TestQueue(t *testing.T) {
 	if diff := cmp.Diff(want, running); diff != "" {
 		t.Errorf("Active() (-want +got):\n%s", diff)
 	}
-	if err := tasks.Requeue(context.Background(), client, tasks.QueueScan, batch.Next(), running[0].Payload); err != nil {
-		t.Errorf("Requeue() = %v", err)
+	for _, test := range []struct {
+		what            string
+		batch           tasks.Batch
+		enqueued, ended bool
+	}{
+		{"one that has ended", batch, false, true},
+		{"a new one", batch.Next(), true, false},
+		{"one that waits", batch.Next(), false, false},
+	} {
+		enqueued, ended, err := tasks.Requeue(context.Background(), rdb, tasks.QueueScan, test.batch, running[0].Payload)
+		if err != nil || enqueued != test.enqueued || ended != test.ended {
+			t.Errorf("Requeue() of %s = %v, %v, %v, want %v, %v", test.what, enqueued, ended, err, test.enqueued, test.ended)
+		}
 	}
-	if err := tasks.Requeue(context.Background(), client, tasks.QueueScan, batch.Next(), []byte("{}")); err == nil {
+	if _, _, err := tasks.Requeue(context.Background(), rdb, tasks.QueueScan, batch.Next(), []byte("{}")); err == nil {
 		t.Error("Requeue() took a payload that is none")
 	}
 }
