@@ -191,7 +191,7 @@ func (c *Consumer) scanServer() *asynq.Server {
 		RetryDelayFunc:           retryDelay,
 		DelayedTaskCheckInterval: time.Second,
 		ShutdownTimeout:          shutdownTimeout,
-		Logger:                   c.log,
+		Logger:                   newQueueLog(c.log),
 		LogLevel:                 asynq.WarnLevel,
 	})
 }
@@ -216,7 +216,7 @@ func (c *Consumer) flushServer() *asynq.Server {
 		Concurrency:     1,
 		Queues:          map[string]int{tasks.QueueFlush: 1},
 		ShutdownTimeout: shutdownTimeout,
-		Logger:          c.log,
+		Logger:          newQueueLog(c.log),
 		LogLevel:        asynq.WarnLevel,
 	})
 }

@@ -1,0 +1,4 @@
+package consumer
+
+// NewQueueLog is what asynq logs to.
+var NewQueueLog = newQueueLog
