@@ -93,7 +93,6 @@ func TestComposeFileStartsInOrder(t *testing.T) {
 	}
 }
 
-//nolint:gochecknoglobals // a constant map
 var ready = map[string]string{
 	"migrate":  types.ServiceConditionCompletedSuccessfully,
 	"redis":    types.ServiceConditionHealthy,

@@ -12,7 +12,7 @@ import (
 )
 
 // version is set by the linker; without it the build information tells.
-var version string //nolint:gochecknoglobals // -ldflags "-X main.version=…" can only set a variable
+var version string
 
 func main() {
 	os.Exit(run())

@@ -222,7 +222,7 @@ func TestP8_ResultsOutliveARedisThatHangs(t *testing.T) {
 	w.pauseRedis(func() {
 		close(release)
 		w.await("the slot is given up or the listing is done", func() bool { return w.registry.InFlight() == 0 })
-		time.Sleep(2 * time.Second) // the results are refused meanwhile
+		time.Sleep(2 * time.Second) // the outage outlasts a put of the results (putTimeout)
 	})
 	w.within(recovery, "all projects are completed", w.completed(projects))
 	for i := range projects - 1 {

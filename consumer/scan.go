@@ -233,8 +233,8 @@ func (b *batch) load(ctx context.Context, state postgres.State) (postgres.Loaded
 	return loaded, b.raise(ctx, state.Run.ID, loaded.Scan)
 }
 
-// raise notes the scan number in Redis, where it outlives a restored database,
-// and refuses to go on if it shows that the database was restored.
+// raise notes the scan number in Redis, where it outlives a restored database.
+// It refuses to go on for a run that is not the one Redis knows.
 func (b *batch) raise(ctx context.Context, run, scan int64) error {
 	mark, err := b.board.Raise(ctx, board.RunMark{Run: run, Scan: scan})
 	if err != nil {
