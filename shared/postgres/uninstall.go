@@ -2,6 +2,10 @@ package postgres
 
 import (
 	"context"
+	"fmt"
+
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 )
 
 // Tables go with their indexes and identity sequences.
@@ -32,5 +36,9 @@ func (db *DB) Uninstall(ctx context.Context) error {
 		statements = append(statements, "DROP "+object+" RESTRICT")
 	}
 	statements = append(statements, "DROP SCHEMA regmend RESTRICT")
-	return db.underLock(ctx, MigrateOptions{}.withDefaults().Log, statements...)
+	err = db.underLock(ctx, MigrateOptions{}.withDefaults().Log, statements...)
+	if pq.As(err, pqerror.InsufficientPrivilege) != nil {
+		return fmt.Errorf("only the role that ran `regmend migrate`, or a superuser, may remove the schema: %w", err)
+	}
+	return err
 }
