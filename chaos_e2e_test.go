@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"regmend/shared/gitlab/gitlabtest"
 	"regmend/shared/registry/registrytest"
 	"regmend/shared/servers"
 )
@@ -17,7 +18,7 @@ func TestChaosInSmall(t *testing.T) {
 	const seed = 11
 	postgres := newPostgres(t)
 	in := installationOn(t, gitlabOn(t, postgres), registrytest.Options{Latency: 5 * time.Millisecond})
-	in.fill(generate(seed, 3_000))
+	in.fill(gitlabtest.Generate(seed, 3_000))
 	in.migrate("max_concurrency", "4", "lap_interval", "1s", "batch_size", "50", "flush_after", "1s")
 	c := &chaos{installation: in, Rand: rand.New(rand.NewPCG(seed, seed)), postgres: postgres}
 	c.producers = append(c.producers, c.producer(), c.producer())

@@ -3,6 +3,7 @@ package main_test
 import (
 	"testing"
 
+	"regmend/shared/gitlab/gitlabtest"
 	"regmend/shared/registry/registrytest"
 )
 
@@ -11,7 +12,7 @@ import (
 func TestThroughPgBouncer(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, registrytest.Options{})
-	in.fill(generate(4, 1_000))
+	in.fill(gitlabtest.Generate(4, 1_000))
 	bouncer := newPgBouncer(t)
 	owner, runtime := in.role("owner"), in.role("runtime")
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"regmend/shared/gitlab/gitlabtest"
 	"regmend/shared/registry/registrytest"
 	"regmend/shared/servers"
 	"regmend/shared/servers/redistest"
@@ -25,7 +26,7 @@ import (
 func TestRedisWithTLSAndACL(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, registrytest.Options{})
-	in.fill(generate(9, 400))
+	in.fill(gitlabtest.Generate(9, 400))
 	cert, key := in.certificate()
 	port, err := servers.FreePort()
 	if err != nil {
@@ -79,7 +80,7 @@ func (in *installation) certificate() (cert, key string) {
 func TestRedisFailsOverThroughSentinel(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, registrytest.Options{Latency: 5 * time.Millisecond})
-	in.fill(generate(10, 1_000))
+	in.fill(gitlabtest.Generate(10, 1_000))
 	master, sentinel := in.startSentinel()
 	in.migrate("lap_interval", "1s", "flush_after", "1s", "batch_size", "20", "max_concurrency", "3")
 	in.start("producer", "--interval", "1s")

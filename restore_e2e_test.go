@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"regmend/shared/gitlab/gitlabtest"
 	"regmend/shared/postgres/postgrestest"
 	"regmend/shared/registry/registrytest"
 	"regmend/shared/servers"
@@ -16,7 +17,7 @@ import (
 func TestRestoredDatabaseHoldsUntilANewRun(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, registrytest.Options{Latency: 5 * time.Millisecond})
-	in.fill(generate(8, 1_000))
+	in.fill(gitlabtest.Generate(8, 1_000))
 	gitlab := in.role("gitlab")
 	in.giveTablesTo(gitlab)
 	in.migrate("batch_size", "20", "flush_after", "1s")

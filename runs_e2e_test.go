@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"regmend/shared/gitlab/gitlabtest"
 	"regmend/shared/registry/registrytest"
 
 	"github.com/lib/pq"
@@ -15,7 +16,7 @@ import (
 func TestNewRunScansEverythingAgain(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, registrytest.Options{})
-	in.fill(generate(6, 600))
+	in.fill(gitlabtest.Generate(6, 600))
 	in.migrate("max_concurrency", "3", "lap_interval", "1s")
 	first := in.analyse()
 	before := in.scanNumbers()
@@ -44,7 +45,7 @@ func TestNewRunScansEverythingAgain(t *testing.T) {
 func TestProjectsRenamedAndDeletedInMidRun(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, registrytest.Options{Latency: 5 * time.Millisecond})
-	in.fill(generate(7, 1_000))
+	in.fill(gitlabtest.Generate(7, 1_000))
 	in.migrate("lap_interval", "1s", "batch_size", "20", "flush_after", "1s")
 	in.start("producer", "--interval", "1s")
 	in.begin(2)
@@ -84,7 +85,7 @@ RETURNING lower(path)`, most)
 		in.t.Fatal(err)
 	}
 	for i, path := range paths {
-		if i%3 == 0 && canHold(path) {
+		if i%3 == 0 && gitlabtest.CanHold(path) {
 			in.registry.Push(path+"/moved", "v1")
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"regmend/shared/gitlab/gitlabtest"
 	"regmend/shared/registry/registrytest"
 )
 
@@ -61,7 +62,7 @@ func (in *installation) scans(processes []*process) (scans, results float64) {
 // What the issue wants to see when all is done.
 func TestTwentyThousandProjects(t *testing.T) {
 	in := newInstallation(t, registrytest.Options{})
-	in.fill(generate(1, 20_000))
+	in.fill(gitlabtest.Generate(1, 20_000))
 	in.migrate("page_size", "100", "max_concurrency", "4")
 	consumers := in.begin(3)
 	in.registry.Forget() // doctor, probes and witness
@@ -95,7 +96,7 @@ func TestRegistriesOnOtherCollations(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			in := newInstallation(t, registrytest.Options{Collation: collation})
-			in.fill(generate(2, 2_000))
+			in.fill(gitlabtest.Generate(2, 2_000))
 			in.migrate("page_size", "10", "max_concurrency", "3")
 			in.analyse()
 		})
@@ -105,7 +106,7 @@ func TestRegistriesOnOtherCollations(t *testing.T) {
 func TestDistributionRegistry(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, registrytest.Options{Mode: registrytest.Distribution})
-	in.fill(generate(3, 500))
+	in.fill(gitlabtest.Generate(3, 500))
 	in.migrate("max_concurrency", "3")
 	in.analyse()
 }

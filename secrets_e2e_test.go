@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"regmend/shared/gitlab/gitlabtest"
 	"regmend/shared/registry/registrytest"
 
 	"github.com/redis/go-redis/v9"
@@ -20,7 +21,7 @@ import (
 func TestP16_SecretsAreNowhereToBeSeen(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, registrytest.Options{Latency: 5 * time.Millisecond})
-	in.fill(generate(12, 600))
+	in.fill(gitlabtest.Generate(12, 600))
 	in.env["REGMEND_LOG_LEVEL"] = "debug"
 	in.migrate("batch_size", "20", "flush_after", "1s")
 	in.env["REGMEND_WEB_USERNAME"] = "operator"
