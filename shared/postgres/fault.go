@@ -63,14 +63,18 @@ func (db *DB) hasTables(ctx context.Context) bool {
 }
 
 // refused tells whether the database could not take a value (SQLSTATE classes
-// 22 and 23), as against being unable to work.
+// 22 and 23; 54 of one that is too long for an index), as against being unable to
+// work.
 func refused(err error) bool {
 	var answer *pq.Error
 	if !errors.As(err, &answer) {
 		return false
 	}
-	class := answer.Code.Class()
-	return class == pqerror.ClassDataException || class == pqerror.ClassIntegrityConstraintViolation
+	switch answer.Code.Class() {
+	case pqerror.ClassDataException, pqerror.ClassIntegrityConstraintViolation, pqerror.ClassProgramLimitExceeded:
+		return true
+	}
+	return false
 }
 
 // lockNotAvailable tells whether a statement gave up waiting for a lock.
