@@ -19,6 +19,7 @@ func (r *Registry) answer(w http.ResponseWriter, req *http.Request, asked route)
 		w.Header().Set("Gitlab-Container-Registry-Version", r.version)
 	}
 	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+	w.Header().Set("Date", r.now().UTC().Format(http.TimeFormat))
 	gitlabRoute := asked.kind == Probe || asked.kind == List || asked.kind == Details
 	switch {
 	case gitlabRoute && r.opts.Mode == GitLabNoDatabase:

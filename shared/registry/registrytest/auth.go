@@ -37,29 +37,40 @@ type Auth struct {
 
 // tokenStore knows the tokens that the token server gave, and those revoked.
 type tokenStore struct {
-	count   atomic.Int64
-	mu      sync.Mutex
-	given   map[string][]string // token: scopes
-	revoked map[string]bool
+	count atomic.Int64
+	mu    sync.Mutex
+	given map[string][]string // token: scopes
+	// seen holds a hash of every token that was sent, and whether it is revoked.
+	seen map[[sha256.Size]byte]bool
 }
 
 // Revoke refuses from now on every token seen so far.
 func (r *Registry) Revoke() {
 	r.tokens.mu.Lock()
 	defer r.tokens.mu.Unlock()
-	if r.tokens.revoked == nil {
-		r.tokens.revoked = map[string]bool{}
-	}
-	for _, req := range r.Requests() {
-		r.tokens.revoked[strings.TrimPrefix(req.Authorization, "Bearer ")] = true
+	for token := range r.tokens.seen {
+		r.tokens.seen[token] = true
 	}
 }
 
-func (s *tokenStore) isRevoked(token string) bool {
+// isRevoked tells it of a token that was sent, and remembers that it was.
+func (s *tokenStore) isRevoked(sent string) bool {
+	token := sha256.Sum256([]byte(sent))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.revoked[token]
+	if s.seen == nil {
+		s.seen = map[[sha256.Size]byte]bool{}
+	}
+	revoked := s.seen[token]
+	s.seen[token] = revoked
+	return revoked
 }
+
+// SetClock sets the registry's clock that much ahead of the real one, or behind
+// it: token times are judged by it, and answers tell it.
+func (r *Registry) SetClock(ahead time.Duration) { r.ahead.Store(int64(ahead)) }
+
+func (r *Registry) now() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) }
 
 // authorized tells whether the request may be answered, and answers it with a
 // challenge if not.
@@ -76,8 +87,9 @@ func (r *Registry) authorized(w http.ResponseWriter, req *http.Request, asked ro
 		r.challenge(w, req, asked, "")
 		return false
 	}
+	revoked := r.tokens.isRevoked(sent)
 	scopes, ok := r.scopesOf(sent)
-	if !ok || r.tokens.isRevoked(sent) {
+	if !ok || revoked {
 		r.challenge(w, req, asked, "invalid_token")
 		return false
 	}
@@ -188,7 +200,7 @@ func (r *Registry) verify(sent string) ([]string, bool) {
 	var said claims
 	_, err := jwt.ParseWithClaims(sent, &said, r.keyOf,
 		jwt.WithValidMethods([]string{"RS256", "RS384", "RS512", "ES256"}),
-		jwt.WithLeeway(time.Minute), jwt.WithIssuer(issuer), jwt.WithAudience(r.service()), jwt.WithExpirationRequired())
+		jwt.WithTimeFunc(r.now), jwt.WithLeeway(time.Minute), jwt.WithIssuer(issuer), jwt.WithAudience(r.service()), jwt.WithExpirationRequired())
 	if err != nil {
 		return nil, false
 	}

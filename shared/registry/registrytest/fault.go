@@ -168,10 +168,14 @@ func Redirect(to string) Fault {
 // CutAt sends the first n bytes of the right body and drops the connection.
 func CutAt(n int) Fault {
 	return change(func(w http.ResponseWriter, _ *http.Request, right *httptest.ResponseRecorder) {
-		send(w, right, right.Body.Bytes()[:min(n, right.Body.Len())])
-		_ = http.NewResponseController(w).Flush() // the client has gone
-		panic(http.ErrAbortHandler)
+		cut(w, right, n)
 	})
+}
+
+func cut(w http.ResponseWriter, right *httptest.ResponseRecorder, n int) {
+	send(w, right, right.Body.Bytes()[:min(n, right.Body.Len())])
+	_ = http.NewResponseController(w).Flush() // the client has gone
+	panic(http.ErrAbortHandler)
 }
 
 // Drop closes the connection without an answer.

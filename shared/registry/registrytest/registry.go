@@ -48,6 +48,7 @@ type Registry struct {
 	opts    Options
 	version string
 	latency atomic.Int64 // a time.Duration
+	ahead   atomic.Int64 // a time.Duration
 	tokens  tokenStore
 	faults  faults
 	log     requestLog

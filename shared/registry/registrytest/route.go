@@ -29,6 +29,13 @@ type route struct {
 	slashless bool
 }
 
+// Asked tells what a request is for, and the path in its URL, "" where there is
+// none.
+func (r *Registry) Asked(req *http.Request) (Kind, string) {
+	asked := r.parse(req)
+	return asked.kind, asked.repository
+}
+
 func (r *Registry) parse(req *http.Request) route {
 	path, ok := strings.CutPrefix(req.URL.Path, r.opts.Prefix)
 	if !ok {
