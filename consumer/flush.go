@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"regmend/shared/gitlab"
@@ -84,6 +85,9 @@ func (c *Consumer) flushSome(ctx context.Context, total *tasks.Flushed) (int, er
 	began := time.Now()
 	current := ofRun(results, state.Run.ID)
 	written, err := c.db.Write(ctx, state.Run, current)
+	if errors.Is(err, postgres.ErrRunChanged) {
+		return c.dropStrangers(ctx, results, err)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("write %d results: %w", len(current), err)
 	}
@@ -101,6 +105,27 @@ func (c *Consumer) flushSome(ctx context.Context, total *tasks.Flushed) (int, er
 		"discarded": discarded, "unstorable": written.Failed,
 	}).Info("stash flushed")
 	return len(results), nil
+}
+
+// dropStrangers removes the results whose scan number the database has never
+// given out: they were stashed before it was restored, or are not ours, and
+// would keep all others from being written. It returns how many they were, and
+// reason if that was not it.
+func (c *Consumer) dropStrangers(ctx context.Context, results []gitlab.Result, reason error) (int, error) {
+	state, err := c.db.State(ctx) // after the results: any number of ours is known by now
+	if err == nil {
+		err = state.Agrees(postgres.Remembered{}, "")
+	}
+	if err != nil {
+		return 0, err
+	}
+	strangers := slices.DeleteFunc(results, func(r gitlab.Result) bool { return r.Scan <= state.Scan })
+	if len(strangers) == 0 {
+		return 0, fmt.Errorf("write %d results: %w", len(results), reason)
+	}
+	c.log.WithFields(logrus.Fields{"results": len(strangers), "scan_number": state.Scan}).
+		Warn("results with scan numbers that the database never gave out are dropped; was it restored?")
+	return len(strangers), c.stash.Ack(ctx, strangers)
 }
 
 // ofRun keeps the results of the run; work of another run is discarded.

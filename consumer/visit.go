@@ -19,6 +19,9 @@ const (
 	// row are sifted out, and judgeNames how many names of all projects before
 	// they are judged.
 	sieve, judgeNames = 5_000, 10_000
+	// mostHeld bounds the names of one project that have no row, in bytes; more
+	// than anyone has, and a registry that lies must not fill memory.
+	mostHeld = 16 << 20
 	// judgeEvery bounds the work that a kill can destroy.
 	judgeEvery = time.Second
 	// salvageTimeout is how long an abandoned attempt may take to keep what it
@@ -49,6 +52,7 @@ type listing struct {
 	project  gitlab.Project
 	names    []string // maybe missing, maybe twice
 	sifted   int      // so many of names had no row when they were listed
+	held     int      // bytes in those
 	evidence gitlab.Evidence
 }
 
@@ -157,15 +161,20 @@ func (v *visit) mark(ctx context.Context, p gitlab.Project) (deadly bool, unmark
 	}, nil
 }
 
-// errPanic is a panic while a project was listed.
-var errPanic = errors.New("panic")
+var (
+	// errPanic is a panic while a project was listed.
+	errPanic = errors.New("panic")
+	// errTooMany says that a project's listing cannot be held.
+	errTooMany = errors.New("the registry lists more repositories without a row than can be held: is it telling the truth?")
+)
 
 // list reads the project's listing to its end.
 func (v *visit) list(ctx context.Context, p gitlab.Project) (l *listing, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			v.log.WithFields(logrus.Fields{"project_id": p.ID, "full_path": p.FullPath}).
-				Errorf("panic while listing: %v\n%s", r, debug.Stack())
+			v.log.WithFields(logrus.Fields{
+				"project_id": p.ID, "full_path": p.FullPath, "reason": fmt.Sprint(r), "stack": string(debug.Stack()),
+			}).Error("panic while listing")
 			err = fmt.Errorf("%w while listing: %v", errPanic, r)
 		}
 	}()
@@ -192,8 +201,12 @@ func (v *visit) sift(ctx context.Context, l *listing) error {
 	l.names = l.names[:l.sifted]
 	for _, m := range missing {
 		l.names = append(l.names, m.Name)
+		l.held += len(m.Name)
 	}
 	l.sifted = len(l.names)
+	if l.held > mostHeld {
+		return errTooMany
+	}
 	return nil
 }
 
