@@ -16,7 +16,7 @@ func (w World) Insert(ctx context.Context, db *sqlx.DB) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback()
+	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing left
 	for _, insert := range []func(context.Context, *sqlx.Tx) error{w.insertGroups, w.insertProjects, w.insertRepositories} {
 		if err := insert(ctx, tx); err != nil {
 			return err
