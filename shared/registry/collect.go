@@ -2,6 +2,7 @@ package registry
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"time"
 
@@ -17,10 +18,15 @@ const maxWalks = 3
 // catalog names is asked for its tags before it counts.)
 const groupFor = 30 * time.Second
 
+// mostKept bounds the names that a walk keeps, in bytes: a batch of the largest
+// projects has a small part of it, and a registry that lies must not fill memory.
+const mostKept = 64 << 20
+
 // walk is a listing of more than one project's repositories, of which a survey
 // keeps what belongs to its projects.
 type walk struct {
 	found  map[string][]string // by registry path of the projects it serves
+	kept   int                 // bytes in found
 	done   bool
 	since  time.Time // when it was done
 	pages  int
@@ -44,6 +50,7 @@ func (w *walk) once(list func(page func([]string) error) (int, error)) error {
 	if w.failed >= maxWalks {
 		return w.err
 	}
+	w.kept = 0
 	for path := range w.found {
 		w.found[path] = nil
 	}
@@ -74,9 +81,13 @@ func (w *walk) keep(paths []string) error {
 			if _, ok := w.found[path[:end]]; ok {
 				// A copy, lest the one name keep its whole page.
 				w.found[path[:end]] = append(w.found[path[:end]], strings.Clone(path))
+				w.kept += len(path)
 				break
 			}
 		}
+	}
+	if w.kept > mostKept {
+		return &Error{StatusCode: http.StatusOK, Reason: "200 OK, but the listing names more repositories of these projects than can be held"}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -114,6 +115,10 @@ func checkText(text string) error {
 	// encoding/json puts this rune in the place of bytes that are not UTF-8.
 	case strings.ContainsRune(text, utf8.RuneError):
 		return errors.New("a string is not valid UTF-8")
+	// Names go into terminals, logs and files of lines; none that a registry can
+	// hold has such a character.
+	case strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return errors.New("a string holds a character that cannot be printed")
 	}
 	return nil
 }
