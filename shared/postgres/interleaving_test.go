@@ -222,12 +222,15 @@ func TestP11_KilledBetweenStatementAndCommit(t *testing.T) {
 
 func TestP5_TheReplyToCommitIsLost(t *testing.T) {
 	s := newSuite(t, 2)
-	proxy := newProxy(t, s.URL)
-	cut := postgrestest.Open(t, proxy.url)
-	proxy.loseReplyTo("COMMIT")
+	proxy, url := proxied(t, s.URL)
+	cut := postgrestest.Open(t, url)
+	proxy.LoseReply("COMMIT", 1)
 	results := []gitlab.Result{s.completed(0, 1, "x"), s.failed(1, 1, "timeout")}
 	if _, err := cut.Write(t.Context(), s.run, results); err == nil {
 		t.Error("Write() = nil, want that the connection ended")
+	}
+	if got := proxy.Lost(); got != 1 {
+		t.Errorf("%d replies were lost, want 1", got)
 	}
 	want := []stored{s.completedRow(0, 1, "x"), s.failedRow(1, 1, "timeout")}
 	until(t, "the commit", func() bool { return len(rows(t, s.Database)) == 2 })

@@ -69,13 +69,13 @@ func TestP13_WatchTellsAChangeWithinTwoSeconds(t *testing.T) {
 
 func TestWatchOfADatabaseThatGoesAndComes(t *testing.T) {
 	db := postgrestest.New(t)
-	proxy := newProxy(t, db.URL)
-	w := watch(t, proxy.url)
+	proxy, url := proxied(t, db.URL)
+	w := watch(t, url)
 	if _, err := w.Now(); !errors.Is(err, postgres.ErrStale) {
 		t.Errorf("Now() before the first read = %v, want ErrStale", err)
 	}
 	next(t, w, "the first state", fresh)
-	proxy.refuse(true)
+	proxy.Refuse()
 	began := time.Now()
 	next(t, w, "staleness", func(_ postgres.State, err error) bool { return errors.Is(err, postgres.ErrStale) })
 	if took := time.Since(began); took > 1700*time.Millisecond {
@@ -84,7 +84,7 @@ func TestWatchOfADatabaseThatGoesAndComes(t *testing.T) {
 	if _, err := w.Now(); !strings.HasPrefix(err.Error(), postgres.ErrStale.Error()+": ") {
 		t.Errorf("Now() = %v, want the reason as well", err)
 	}
-	proxy.refuse(false)
+	proxy.Pass()
 	next(t, w, "the state to come back", fresh)
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"regmend/shared/servers"
+	"regmend/shared/servers/proxy"
 	"regmend/shared/servers/redistest"
 	"regmend/shared/slots"
 
@@ -21,14 +22,28 @@ import (
 // behind is a process whose way to Redis leads through a proxy.
 type behind struct {
 	process
-	proxy *proxy
+	proxy *proxy.Proxy
 }
 
-func proxied(t *testing.T, via *proxy, name string) behind {
+func proxied(t *testing.T, upstream, name string) behind {
 	t.Helper()
-	rdb := client(via.addr)
+	via, err := proxy.Start(upstream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := via.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	rdb := client(via.Addr())
 	t.Cleanup(func() { _ = rdb.Close() }) // its connections may be torn
 	return behind{process: start(t, rdb, name, always(1), quick()), proxy: via}
+}
+
+// lost tells whether a message was lost.
+func (b behind) lost() bool {
+	return b.proxy.Lost() == 1
 }
 
 func scripts(t *testing.T, rdb *redis.Client) string {
@@ -71,10 +86,10 @@ func TestP12_FrozenProcessLosesItsSlot(t *testing.T) {
 func TestP12_HolderGivesUpBeforeItsLeaseEnds(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.New(t)
-	holder := proxied(t, newProxy(t, rdb.Options().Addr), "holder")
+	holder := proxied(t, rdb.Options().Addr, "holder")
 	s := acquire(t, holder.process)
 	got := request(t, start(t, rdb, "a", always(1), quick()))
-	holder.proxy.hang()
+	holder.proxy.Hang()
 	hung := time.Now()
 	if err := over(t, s); !errors.Is(err, slots.ErrLost) {
 		t.Errorf("slot ended with %v, want ErrLost", err)
@@ -141,10 +156,10 @@ func TestP12_NothingIsGrantedForOneLeaseAfterALoss(t *testing.T) {
 func TestP12_QuietLeaseCoversASilentHolder(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.New(t)
-	holder := proxied(t, newProxy(t, rdb.Options().Addr), "holder")
+	holder := proxied(t, rdb.Options().Addr, "holder")
 	s := acquire(t, holder.process)
 	got := request(t, start(t, rdb, "other", always(1), quick()))
-	holder.proxy.hang()
+	holder.proxy.Hang()
 	if err := rdb.FlushAll(context.Background()).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -185,13 +200,13 @@ func TestP12_LostMessageLeaksNoSlot(t *testing.T) {
 	t.Run("of a grant", func(t *testing.T) {
 		t.Parallel()
 		p, rdb := warm(t)
-		p.proxy.drop(replies)
+		p.proxy.LoseReply("evalsha", 1)
 		asked := time.Now()
 		s := acquire(t, p.process)
 		if took := time.Since(asked); took > quick().Lease/2 {
 			t.Errorf("the slot came after %v: the lease of the lost grant ended", took)
 		}
-		if !p.proxy.dropped() {
+		if !p.lost() {
 			t.Fatal("no reply was lost")
 		}
 		if got := inUse(t, rdb); got != 1 {
@@ -203,7 +218,7 @@ func TestP12_LostMessageLeaksNoSlot(t *testing.T) {
 	t.Run("of a grant that nobody waits for any more", func(t *testing.T) {
 		t.Parallel()
 		p, rdb := warm(t)
-		p.proxy.drop(replies)
+		p.proxy.LoseReply("evalsha", 1)
 		ctx, cancel := context.WithCancel(context.Background())
 		left := make(chan struct{})
 		go func() {
@@ -212,7 +227,7 @@ func TestP12_LostMessageLeaksNoSlot(t *testing.T) {
 				release()
 			}
 		}()
-		eventually(t, "the reply is lost", p.proxy.dropped)
+		eventually(t, "the reply is lost", p.lost)
 		cancel()
 		<-left
 		lost := time.Now()
@@ -225,12 +240,15 @@ func TestP12_LostMessageLeaksNoSlot(t *testing.T) {
 		t.Parallel()
 		p, rdb := warm(t)
 		s := acquire(t, p.process)
-		p.proxy.drop(requests)
+		p.proxy.LoseRequest("evalsha", 1)
 		s.release()
 		released := time.Now()
 		eventually(t, "no slot is in use", func() bool { return inUse(t, rdb) == 0 })
 		if took := time.Since(released); took > quick().Lease/2 {
 			t.Errorf("the slot was free after %v: its lease ended", took)
+		}
+		if !p.lost() {
+			t.Error("no request was lost")
 		}
 	})
 }
@@ -239,7 +257,7 @@ func TestP12_LostMessageLeaksNoSlot(t *testing.T) {
 func warm(t *testing.T) (behind, *redis.Client) {
 	t.Helper()
 	rdb := redistest.New(t)
-	p := proxied(t, newProxy(t, rdb.Options().Addr), "a")
+	p := proxied(t, rdb.Options().Addr, "a")
 	acquire(t, p.process).release()
 	eventually(t, "no slot is in use", func() bool { return inUse(t, rdb) == 0 })
 	return p, rdb

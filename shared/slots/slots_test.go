@@ -240,13 +240,13 @@ func TestFairnessForgetsTheDead(t *testing.T) {
 	p := start(t, rdb, "a", always(1), quick())
 	s := acquire(t, p)
 	addr := rdb.Options().Addr
-	dead := proxied(t, newProxy(t, addr), "dead")
+	dead := proxied(t, addr, "dead")
 	request(t, dead.process)
 	eventually(t, "the other process waits", func() bool {
 		return rdb.ZScore(context.Background(), "regmend:slots:waiting", "dead").Err() == nil
 	})
 	<-time.After(quick().Patience)
-	dead.proxy.hang()
+	dead.proxy.Hang()
 	got := request(t, p)
 	s.release()
 	wait(t, got)
