@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"regmend/shared/gitlab/gitlabtest"
+)
+
+// judge lets regmend finish and holds all that was seen against what is
+// promised.
+func (r *pass) judge(ctx context.Context) (*verdict, error) {
+	s, restErr := r.rest(ctx)
+	if ctx.Err() != nil {
+		return nil, restErr
+	}
+	r.tell("regmend has finished; everything is looked at")
+	seen, err := r.secretsSeen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.witness.look(ctx); err != nil {
+		return nil, err
+	}
+	v := r.witness.judge(r.forces.all)
+	v.secrets = seen
+	v.overCap = r.caps.exceeded(r.registry.requests())
+	if restErr != nil {
+		v.skipped = append(v.skipped, restErr.Error())
+	}
+	if err := r.skipped(ctx, s.Run, &v); err != nil {
+		return nil, err
+	}
+	r.judgeAnswers(&v)
+	r.judgeRecords(&v)
+	return &v, nil
+}
+
+// skipped complains of projects whose row is not what it has to be in the end.
+func (r *pass) skipped(ctx context.Context, id int64, v *verdict) error {
+	want, err := gitlabtest.Outcomes(ctx, r.database.sql, r.registry.tagged(), id)
+	if err != nil {
+		return err
+	}
+	results, err := gitlabtest.Results(ctx, r.database.sql)
+	if err != nil {
+		return err
+	}
+	if differences := gitlabtest.Differences(want, results); differences != "" {
+		v.skipped = append(v.skipped, "in the end (-wanted +found):\n"+differences[:min(len(differences), 4000)])
+	}
+	return nil
+}
+
+// judgeAnswers decides which bad answers were survived: those after which the
+// project has its right row. One that was never asked for is no fault.
+func (r *pass) judgeAnswers(v *verdict) {
+	broken := len(v.skipped)+len(v.wrong)+len(v.unproven) > 0
+	r.records = slices.DeleteFunc(r.records, func(rec *record) bool { return rec.answer != nil && !rec.answer.given() })
+	for _, rec := range r.records {
+		if rec.answer == nil {
+			continue
+		}
+		rec.survived = !broken
+		if broken {
+			rec.why = "a row is wrong, see below"
+		}
+		if rec.answer.quiet {
+			rec.recovery = r.witness.completedAfter(rec.answer, rec.at)
+		}
+	}
+}
+
+// completedAfter is how long after the bad answer was prepared the project's
+// row was completed by a later scan.
+func (w *witness) completedAfter(a *badAnswer, at time.Time) time.Duration {
+	for _, found := range w.writes {
+		if found.ProjectID == a.project.ID && found.New.Status == completed && found.Epoch == a.epoch && found.New.Scan > a.scan {
+			return found.At.Sub(at)
+		}
+	}
+	return 0
+}
+
+// judgeRecords complains of faults that were not survived, and of ends of
+// processes that no one asked for.
+func (r *pass) judgeRecords(v *verdict) {
+	for _, rec := range r.records {
+		if !rec.survived {
+			v.others = append(v.others, fmt.Sprintf("%s %s (step %d): %s", rec.at.Format("15:04:05"), rec.kind, rec.step, rec.why))
+		}
+	}
+	v.others = append(v.others, r.fleet.strays()...)
+	if n := r.registry.strangers(); n > 0 {
+		v.others = append(v.others, fmt.Sprintf("%d connections to a foreign host that the registry named", n))
+	}
+}

@@ -1,0 +1,29 @@
+-- What records every write of the result table, as it is committed. It raises
+-- nothing: that would hide the damage.
+CREATE SCHEMA chaos;
+
+CREATE TABLE chaos.writes (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    op text NOT NULL,
+    project_id bigint NOT NULL,
+    new regmend.data_repair_details,
+    old regmend.data_repair_details,
+    missing text[] NOT NULL
+);
+CREATE INDEX ON chaos.writes (xid);
+
+CREATE FUNCTION chaos.record() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO chaos.writes (op, project_id, new, old, missing)
+    SELECT TG_OP, coalesce(NEW.project_id, OLD.project_id), NEW, OLD,
+           coalesce(array_agg(name ORDER BY name COLLATE "C"), '{}')
+    FROM regmend.missing_repositories WHERE project_id = coalesce(NEW.project_id, OLD.project_id);
+    RETURN NULL;
+END
+$$;
+
+-- Deferred: the items are written after the row, in the same transaction.
+CREATE CONSTRAINT TRIGGER chaos_records AFTER INSERT OR UPDATE OR DELETE ON regmend.data_repair_details
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION chaos.record();

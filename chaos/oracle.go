@@ -1,0 +1,231 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"sort"
+	"time"
+)
+
+// verdict is what was found wrong, a line each.
+type verdict struct {
+	skipped    []string // projects that were not analysed in the end
+	wrong      []string // rows that say what never was so
+	unproven   []string // rows completed without evidence
+	backwards  []string // rows replaced by older ones
+	repeated   []string // scans of what was stashed or stored
+	overCap    []string // requests beyond the cap
+	secrets    []string // seen where they must not be
+	others     []string // whatever else was not as promised
+	writes     int
+	scansAgain int // scans that were asked for again with --force
+}
+
+// none tells whether all is as promised.
+func (v *verdict) none() bool {
+	for _, c := range v.counts() {
+		if len(c.lines) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+type count struct {
+	what  string
+	lines []string
+}
+
+func (v *verdict) counts() []count {
+	return []count{
+		{"projects skipped", v.skipped},
+		{"rows wrong", v.wrong},
+		{"rows completed without evidence", v.unproven},
+		{"older over newer", v.backwards},
+		{"scans repeated although stashed", v.repeated},
+		{"cap exceeded", v.overCap},
+		{"secrets seen", v.secrets},
+		{"other promises broken", v.others},
+	}
+}
+
+// late is how long a result may be written after what it says has ceased to be
+// so: its statement has read the project's path before, and commits then.
+const late = 2 * time.Second
+
+// oracle judges what the witness saw.
+type oracle struct {
+	*witness
+	forces []forced
+	verdict
+}
+
+// judge looks at everything that was written.
+func (w *witness) judge(forces []forced) verdict {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	o := &oracle{witness: w, forces: forces}
+	o.verdict.writes = len(w.writes)
+	byProject := map[int64][]write{}
+	for _, found := range w.writes {
+		byProject[found.ProjectID] = append(byProject[found.ProjectID], found)
+	}
+	sightings := map[int64][]sighting{}
+	for _, s := range w.stashed {
+		sightings[s.projectID] = append(sightings[s.projectID], s)
+	}
+	for _, id := range slices.Sorted(maps.Keys(byProject)) {
+		writes := byProject[id]
+		slices.SortStableFunc(writes, func(a, b write) int {
+			return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.ID, b.ID))
+		})
+		for _, found := range writes {
+			o.evidence(found)
+			o.order(found)
+			o.content(found)
+		}
+		o.repeats(writes, sightings[id])
+	}
+	return o.verdict
+}
+
+// evidence holds a completed row to its evidence (P2).
+func (o *oracle) evidence(w write) {
+	n := w.New
+	if n.Status == completed && (n.Run == 0 || n.Scan == 0 || n.FullPath == "" || n.Method == "" || n.Pages == 0) {
+		o.unproven = append(o.unproven, fmt.Sprintf("%s: %+v", w, n))
+	}
+}
+
+// order holds a row to P5: completed beats failed, the higher scan number wins,
+// and no run goes back.
+func (o *oracle) order(w write) {
+	if w.Op != "UPDATE" {
+		return
+	}
+	n, was := w.New, w.Old
+	same := n.Run == was.Run
+	switch {
+	case n.Run < was.Run,
+		same && was.Status == completed && n.Status != completed,
+		same && was.Status == n.Status && n.Scan < was.Scan,
+		same && was.Status == n.Status && n.Scan == was.Scan && n.Failure < was.Failure:
+		o.backwards = append(o.backwards, fmt.Sprintf("%s: %+v over %+v", w, n, was))
+	}
+}
+
+// content holds a completed row against the truth at its time. A failed one
+// says nothing of the registry.
+func (o *oracle) content(w write) {
+	if w.Op == "DELETE" {
+		o.deletion(w)
+		return
+	}
+	if w.New.Status != completed || w.Op == "UPDATE" && w.New.Scan == w.Old.Scan {
+		return
+	}
+	began, _ := o.began(w.Epoch, w.New.Scan)
+	var seen []string
+	for _, v := range o.truth.between(w.ProjectID, earliest(began, w.At.Add(-late)), w.At) {
+		if v.path != w.New.FullPath {
+			seen = append(seen, "path "+v.path)
+			continue
+		}
+		missing, listed := o.truth.missing(v.path, v)
+		if slices.Equal(missing, w.Missing) && w.New.Missing == len(missing) && w.New.Listed == listed {
+			return
+		}
+		seen = append(seen, fmt.Sprintf("%d listed, missing %q", listed, missing))
+	}
+	o.wrong = append(o.wrong, fmt.Sprintf("%s says %d listed, missing %q of %s; so it was: %q",
+		w, w.New.Listed, w.Missing, w.New.FullPath, seen))
+}
+
+// deletion complains of a row that went without its project.
+func (o *oracle) deletion(w write) {
+	versions := o.truth.between(w.ProjectID, w.At, w.At.Add(late))
+	if len(versions) > 0 && versions[len(versions)-1].path != "" {
+		o.wrong = append(o.wrong, fmt.Sprintf("%s: the row was deleted, its project was not", w))
+	}
+}
+
+func (w write) String() string {
+	return fmt.Sprintf("%s project %d, run %d, scan %d, %s", w.At.Format("15:04:05.000"), w.ProjectID, w.New.Run, w.New.Scan, w.New.Method)
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// began tells between which times a scan number was given out.
+func (o *oracle) began(epoch int, scan int64) (from, to time.Time) {
+	numbers := o.numbers
+	after := sort.Search(len(numbers), func(i int) bool {
+		n := numbers[i]
+		return n.epoch > epoch || n.epoch == epoch && n.last >= scan
+	})
+	if after > 0 && numbers[after-1].epoch == epoch {
+		from = numbers[after-1].at
+	}
+	if after < len(numbers) && numbers[after].epoch == epoch {
+		to = numbers[after].at
+	} else {
+		to = time.Now()
+	}
+	return from, to
+}
+
+// repeats complains of scans of a project that began when a completed result of
+// the same run was in the table, or in the stash throughout, and that nobody
+// asked for again (P8).
+func (o *oracle) repeats(writes []write, stashed []sighting) {
+	for i, w := range writes {
+		if w.New.Status != completed || w.Op == "UPDATE" && w.New.Scan == w.Old.Scan {
+			continue
+		}
+		from, to := o.began(w.Epoch, w.New.Scan)
+		if i > 0 {
+			before := writes[i-1]
+			if before.Epoch == w.Epoch && before.New.Run == w.New.Run && before.New.Status == completed &&
+				before.New.Scan < w.New.Scan && before.At.Before(from) && before.Op != "DELETE" {
+				o.repeat(w, before.New.Scan, "in the table")
+				continue
+			}
+		}
+		if scan := throughout(stashed, w, from, to); scan > 0 {
+			o.repeat(w, scan, "in the stash")
+		}
+	}
+}
+
+// throughout is the scan number of an earlier result that was in the stash
+// before and after the scan of w began, 0 if there is none.
+func throughout(stashed []sighting, w write, from, to time.Time) int64 {
+	var before int64
+	for _, s := range stashed {
+		switch {
+		case s.epoch != w.Epoch || s.scan >= w.New.Scan:
+		case s.at.Before(from):
+			before = s.scan
+		case s.at.After(to) && s.scan == before:
+			return s.scan
+		}
+	}
+	return 0
+}
+
+// repeat complains of w unless it was asked for.
+func (o *oracle) repeat(w write, earlier int64, where string) {
+	for _, f := range o.forces {
+		if f.ids[w.ProjectID] && f.epoch == w.Epoch && f.least < w.New.Scan && f.most >= earlier {
+			o.scansAgain++
+			return
+		}
+	}
+	o.repeated = append(o.repeated, fmt.Sprintf("%s: scanned again although scan %d was %s", w, earlier, where))
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"regmend/shared/gitlab/gitlabtest"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+// truth is what GitLab's database knew at which time, and what the registry has.
+type truth struct {
+	tagged []string // sorted; never changes
+
+	mu       sync.Mutex
+	versions map[int64][]version // by project, in the order of time
+}
+
+// version is what was so of a project from a time on.
+type version struct {
+	from time.Time
+	path string // "": no such project, or one without a route
+	rows map[string]bool
+}
+
+func newTruth(ctx context.Context, db *sqlx.DB, tagged []string) (*truth, error) {
+	t := &truth{tagged: tagged, versions: map[int64][]version{}}
+	return t, t.read(ctx, db, time.Time{})
+}
+
+// read notes what is so of every project from a time on.
+func (t *truth) read(ctx context.Context, db *sqlx.DB, from time.Time) error {
+	paths, err := gitlabtest.Eligible(ctx, db)
+	if err != nil {
+		return err
+	}
+	rows, err := gitlabtest.Rows(ctx, db)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, path := range paths {
+		t.versions[id] = append(t.versions[id], version{from: from, path: path, rows: rows[id]})
+	}
+	return nil
+}
+
+// restored forgets what was so before: no result of that time is to be written
+// any more.
+func (t *truth) restored(ctx context.Context, db *sqlx.DB) error {
+	t.mu.Lock()
+	clear(t.versions)
+	t.mu.Unlock()
+	return t.read(ctx, db, time.Time{})
+}
+
+const selectPaths = `
+SELECT p.id, coalesce(r.path, '') AS path FROM unnest($1::bigint[]) AS p (id)
+LEFT JOIN public.routes r ON r.source_id = p.id AND r.source_type = 'Project'`
+
+const selectNames = `SELECT project_id AS id, name AS path FROM public.container_repositories WHERE project_id = ANY ($1)`
+
+// changed notes what is so of the projects since a change whose commit began at
+// a time.
+func (t *truth) changed(ctx context.Context, db *sqlx.DB, ids []int64, from time.Time) error {
+	var paths, names []struct {
+		ID   int64
+		Path string
+	}
+	if err := db.SelectContext(ctx, &paths, selectPaths, pq.Array(ids)); err != nil {
+		return err
+	}
+	if err := db.SelectContext(ctx, &names, selectNames, pq.Array(ids)); err != nil {
+		return err
+	}
+	rows := map[int64]map[string]bool{}
+	for _, n := range names {
+		if rows[n.ID] == nil {
+			rows[n.ID] = map[string]bool{}
+		}
+		rows[n.ID][n.Path] = true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range paths {
+		t.versions[p.ID] = append(t.versions[p.ID], version{from: from, path: p.Path, rows: rows[p.ID]})
+	}
+	return nil
+}
+
+// between are the versions of a project that were so at some time from begin to
+// end.
+func (t *truth) between(id int64, begin, end time.Time) []version {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var so []version
+	for i, v := range t.versions[id] {
+		next := i + 1
+		over := next < len(t.versions[id]) && t.versions[id][next].from.Before(begin)
+		if !over && !v.from.After(end) {
+			so = append(so, v)
+		}
+	}
+	return so
+}
+
+// missing are the names that the registry has below the path and that are not
+// in the version's rows; listed is how many it has in all.
+func (t *truth) missing(path string, v version) (missing []string, listed int) {
+	own := gitlabtest.NamesBelow(t.tagged, strings.ToLower(path))
+	return slices.DeleteFunc(slices.Clone(own), func(name string) bool { return v.rows[name] }), len(own)
+}
