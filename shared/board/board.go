@@ -118,17 +118,15 @@ func (b *Board) set(ctx context.Context, key string, v any, ttl time.Duration) e
 	return nil
 }
 
-// read reads v; ok is false, and v untouched, when nothing is there.
+// read reads v; ok is false when nothing is there, or nothing legible, which only
+// a foreign hand can have left.
 func (b *Board) read(ctx context.Context, key string, v any) (ok bool, err error) {
 	text, err := b.rdb.Get(ctx, key).Bytes()
 	if errors.Is(err, redis.Nil) {
 		return false, nil
 	}
-	if err == nil {
-		err = json.Unmarshal(text, v)
-	}
 	if err != nil {
 		return false, fmt.Errorf("read %s: %w", key, err)
 	}
-	return true, nil
+	return json.Unmarshal(text, v) == nil, nil
 }

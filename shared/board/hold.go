@@ -42,10 +42,10 @@ type Hold struct {
 // KEYS: hold; ARGV: the hold as JSON, ttl in ms
 var holdScript = redis.NewScript(`
 local new = ARGV[1]
-local old = redis.call('GET', KEYS[1])
-if old then
+local legible, old = pcall(cjson.decode, redis.call('GET', KEYS[1]) or '')
+if legible and type(old) == 'table' and type(old.since) == 'string' then
   local hold = cjson.decode(new)
-  hold.since = cjson.decode(old).since or hold.since
+  hold.since = old.since
   new = cjson.encode(hold)
 end
 redis.call('SET', KEYS[1], new, 'PX', ARGV[2])
@@ -83,7 +83,7 @@ func (b *Board) Holds(ctx context.Context) ([]Hold, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the holds: %w", err)
 	}
-	return parseHolds(notices)
+	return parseHolds(notices), nil
 }
 
 func holdKeys() []string {
@@ -94,19 +94,19 @@ func holdKeys() []string {
 	return keys
 }
 
-// parseHolds are the notices that are up.
-func parseHolds(notices []any) ([]Hold, error) {
+// parseHolds are the notices that are up, given as holdKeys has them. One that
+// is not legible, which only a foreign hand can have left, is none; and the kind
+// is that of its key.
+func parseHolds(notices []any) []Hold {
 	var holds []Hold
-	for _, notice := range notices {
+	for i, notice := range notices {
 		text, up := notice.(string)
-		if !up {
+		h := Hold{}
+		if !up || json.Unmarshal([]byte(text), &h) != nil {
 			continue
 		}
-		var h Hold
-		if err := json.Unmarshal([]byte(text), &h); err != nil {
-			return nil, fmt.Errorf("read the holds: %w", err)
-		}
+		h.Kind = holdKinds()[i]
 		holds = append(holds, h)
 	}
-	return holds, nil
+	return holds
 }

@@ -21,7 +21,8 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `)
 
-// unlockScript removes a lock of that holder.
+// unlockScript removes a lock of that holder, or another string that still is
+// what it was.
 //
 // KEYS: lock; ARGV: holder
 // Result: how many were removed

@@ -13,7 +13,7 @@ import (
 // nothing is up.
 type Notices struct {
 	Run     RunMark
-	Hold    Hold // the first of Holds
+	Hold    Hold // the registry's; the others every process finds out for itself
 	Witness Witness
 }
 
@@ -31,17 +31,13 @@ func (b *Board) Notices(ctx context.Context) (Notices, error) {
 		return Notices{}, fmt.Errorf("read the notices: %w", err)
 	}
 	n := Notices{Run: parseRunMark(run.Val())}
-	up, err := parseHolds(holds.Val())
-	if err != nil {
-		return Notices{}, err
-	}
-	if len(up) > 0 {
-		n.Hold = up[0]
-	}
-	if text := witness.Val(); text != "" {
-		if err := json.Unmarshal([]byte(text), &n.Witness); err != nil {
-			return Notices{}, fmt.Errorf("read %s: %w", witnessKey(), err)
+	for _, h := range parseHolds(holds.Val()) {
+		if h.Kind == HoldRegistry {
+			n.Hold = h
 		}
+	}
+	if json.Unmarshal([]byte(witness.Val()), &n.Witness) != nil {
+		n.Witness = Witness{}
 	}
 	return n, nil
 }

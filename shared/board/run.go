@@ -18,10 +18,13 @@ type RunMark struct{ Run, Scan int64 }
 // KEYS: run; ARGV: run, scan number
 // Result: run and scan number that are noted now
 var raiseScript = redis.NewScript(`
-local run = redis.call('HGET', KEYS[1], 'run')
-local scan = tonumber(redis.call('HGET', KEYS[1], 'scan') or 0)
-if not run or tonumber(ARGV[1]) > tonumber(run)
-  or (tonumber(run) == tonumber(ARGV[1]) and tonumber(ARGV[2]) > scan) then
+local function noted(field)
+  local text = redis.call('HGET', KEYS[1], field) or '0'
+  return string.match(text, '^%d+$') and tonumber(text)
+end
+local run, scan = noted('run'), noted('scan')
+if not run or not scan or tonumber(ARGV[1]) > run
+  or (run == tonumber(ARGV[1]) and tonumber(ARGV[2]) > scan) then
   redis.call('HSET', KEYS[1], 'run', ARGV[1], 'scan', ARGV[2])
 end
 return redis.call('HMGET', KEYS[1], 'run', 'scan')

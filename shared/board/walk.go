@@ -3,6 +3,7 @@ package board
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,10 +33,22 @@ redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 return 1
 `)
 
-// Walk tells where the walk stands; ok is false when none is known.
+// Walk tells where the walk stands; ok is false when none is known. What is not
+// legible is taken down, for AdvanceWalk would wait for it to change.
 func (b *Board) Walk(ctx context.Context) (w Walk, ok bool, err error) {
-	ok, err = b.read(ctx, walkKey(), &w)
-	return w, ok, err
+	text, err := b.rdb.Get(ctx, walkKey()).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return Walk{}, false, nil
+	case err != nil:
+		return Walk{}, false, fmt.Errorf("read %s: %w", walkKey(), err)
+	case json.Unmarshal([]byte(text), &w) == nil:
+		return w, true, nil
+	}
+	if err := unlockScript.Run(ctx, b.rdb, []string{walkKey()}, text).Err(); err != nil {
+		return Walk{}, false, fmt.Errorf("take down the walk: %w", err)
+	}
+	return Walk{}, false, nil
 }
 
 // AdvanceWalk replaces from by to if from is what stands there, or to already
