@@ -50,8 +50,8 @@ func Processes(ctx context.Context, rdb redis.UniversalClient) ([]Process, error
 	var processes []Process
 	for i := 0; i+1 < len(reply); i += 2 {
 		p := Process{Name: reply[i]}
-		if err := json.Unmarshal([]byte(reply[i+1]), &p.Info); err != nil {
-			return nil, fmt.Errorf("info of process %s: %w", p.Name, err)
+		if json.Unmarshal([]byte(reply[i+1]), &p.Info) != nil {
+			p.Info = Info{} // a foreign hand's
 		}
 		processes = append(processes, p)
 	}

@@ -28,6 +28,19 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function alive(process)
   return tonumber(redis.call('ZSCORE', KEYS[2], process) or 0) > now
 end
+` + legible
+
+// legible reads a claim; what is none, which only a foreign hand can have left,
+// is nil.
+const legible = `
+local function read(text)
+  local ok, claim = pcall(cjson.decode, text or '')
+  if ok and type(claim) == 'table' and type(claim.process) == 'string' and type(claim.token) == 'number'
+    and type(claim.generation) == 'number' and type(claim.runs) == 'number' then
+    return claim
+  end
+  return nil
+end
 `
 
 // claimScript claims a batch and renews the process's lease, without which a
@@ -38,10 +51,9 @@ end
 // Result: the outcome, runs
 var claimScript = redis.NewScript(clock + `
 local claim = cjson.decode(ARGV[2])
-local text = redis.call('HGET', KEYS[1], ARGV[1])
+local old = read(redis.call('HGET', KEYS[1], ARGV[1]))
 claim.runs = 1
-if text then
-  local old = cjson.decode(text)
+if old then
   local others = old.process ~= claim.process and alive(old.process)
   if others and old.generation >= claim.generation then
     if old.generation == claim.generation then
@@ -96,9 +108,8 @@ func (c *Claims) ask(ctx context.Context, w Work, token int64) (Outcome, int, er
 // KEYS: claims
 // ARGV: batch name, process, token, 1 to put the batch back or 0
 // Result: 1 if the claim was the process's, else 0
-var endScript = redis.NewScript(`
-local text = redis.call('HGET', KEYS[1], ARGV[1])
-local claim = text and cjson.decode(text)
+var endScript = redis.NewScript(legible + `
+local claim = read(redis.call('HGET', KEYS[1], ARGV[1]))
 if not (claim and claim.process == ARGV[2] and claim.token == tonumber(ARGV[3])) then
   return 0
 end
@@ -125,8 +136,7 @@ redis.call('EXPIRE', KEYS[2], ARGV[4])
 redis.call('EXPIRE', KEYS[3], ARGV[4])
 local lost = {}
 for i = 5, #ARGV, 2 do
-  local text = redis.call('HGET', KEYS[1], ARGV[i])
-  local claim = text and cjson.decode(text)
+  local claim = read(redis.call('HGET', KEYS[1], ARGV[i]))
   if not (claim and claim.process == ARGV[1] and claim.token == tonumber(ARGV[i + 1])) then
     table.insert(lost, tonumber(ARGV[i + 1]))
   end
@@ -183,12 +193,14 @@ end
 
 local list = redis.call('HGETALL', KEYS[1])
 for i = 1, #list, 2 do
-  local claim = cjson.decode(list[i + 1])
+  local claim = read(list[i + 1])
   claims[list[i]] = claim
-  if claim.process ~= '' and not alive(claim.process) then
+  if not claim then
+    redis.call('HDEL', KEYS[1], list[i])
+  elseif claim.process ~= '' and not alive(claim.process) then
     claim.generation = claim.generation + 1
     offer(list[i], claim)
-  elseif claim.process == '' and math.abs(now - (claim.offered or 0)) >= tonumber(ARGV[2]) then
+  elseif claim.process == '' and math.abs(now - (tonumber(claim.offered) or 0)) >= tonumber(ARGV[2]) then
     offer(list[i], claim)
   end
 end
@@ -246,8 +258,12 @@ func (c *Claims) look(ctx context.Context, active []Work) ([]Work, error) {
 	var found []Work
 	for i := 0; i+1 < len(reply); i += 2 {
 		var s stored
-		if err := json.Unmarshal([]byte(reply[i+1]), &s); err != nil {
-			return nil, fmt.Errorf("claim of batch %s: %w", reply[i], err)
+		if json.Unmarshal([]byte(reply[i+1]), &s) != nil {
+			// Foreign, as its payload is; left, it would be found for ever.
+			if err := c.rdb.HDel(ctx, claimsKey(), reply[i]).Err(); err != nil {
+				return nil, fmt.Errorf("drop the claim of batch %s: %w", reply[i], err)
+			}
+			continue
 		}
 		found = append(found, Work{Name: reply[i], Generation: s.Generation, Queue: s.Queue, Payload: s.Payload})
 	}
@@ -263,9 +279,8 @@ func (c *Claims) look(ctx context.Context, active []Work) ([]Work, error) {
 // after it has been through, and nothing is left to do.
 //
 // KEYS: claims; ARGV: batch name, generation
-var passScript = redis.NewScript(`
-local text = redis.call('HGET', KEYS[1], ARGV[1])
-local claim = text and cjson.decode(text)
+var passScript = redis.NewScript(legible + `
+local claim = read(redis.call('HGET', KEYS[1], ARGV[1]))
 if not claim or claim.process ~= '' or claim.generation ~= tonumber(ARGV[2]) then
   return 0
 end
