@@ -114,13 +114,17 @@ func (m *mender) succeeded() {
 	m.pause, m.next = 0, time.Time{}
 }
 
+// longestHold is more than a registry is believed that asks to be left alone.
+const longestHold = 25 * time.Hour
+
 // due tells whether a try may be made now: neither one's own pause nor the one
 // that the registry asked somebody for must be cut short.
 func (m *mender) due(hold board.Hold) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	return !now.Before(m.next) && !now.Before(hold.Until)
+	asked := now.Before(hold.Until) && hold.Until.Before(now.Add(longestHold))
+	return !now.Before(m.next) && !asked
 }
 
 // try is something asked of the registry under a slot.

@@ -138,3 +138,17 @@ func endless(rw http.ResponseWriter, req *http.Request, path string, page int) {
 	}
 	_, _ = fmt.Fprintf(rw, "[%s]", strings.Join(names, ",")) // the client has gone
 }
+
+// A hold that nobody of ours put up ends as others do: when the registry works.
+func TestAForgedHoldEndsWhenTheRegistryWorks(t *testing.T) {
+	w := newWorld(t)
+	w.projects(20)
+	w.begin()
+	forged := `{"kind":"registry","reason":"\u001b[31mforged","since":"2001-01-01T00:00:00Z","until":"2999-01-01T00:00:00Z"}`
+	if err := w.redis.Set(t.Context(), "regmend:hold:registry", forged, 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	w.producer()
+	w.consumer()
+	w.await("all projects are completed", w.completed(20))
+}
