@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// injectMissingTask deletes what a task says, of one that is worked on and of
+// one that waits.
+func injectMissingTask(ctx context.Context, in *installation, dice *rand.Rand) (healed, error) {
+	if err := in.working(ctx); err != nil {
+		return healed{}, err
+	}
+	forgotten := 0
+	for _, list := range []string{"active", "pending"} {
+		place := dice.IntN(1000)
+		err := await(ctx, "a task is "+list, 10*time.Second, func(ctx context.Context) (bool, error) {
+			return in.redis.forget(ctx, list, place)
+		})
+		if err == nil {
+			forgotten++
+		}
+	}
+	if forgotten == 0 {
+		return healed{}, errors.New("no task was there to be forgotten")
+	}
+	return healed{since: time.Now(), back: in.redis.clean}, nil
+}
+
+// forgetTask deletes the hash of the task at place ARGV[1], modulo their number,
+// of the list KEYS[1], with the prefix ARGV[2]. It returns 1 if there was one.
+var forgetTask = redis.NewScript(`
+local n = redis.call('LLEN', KEYS[1])
+if n == 0 then return 0 end
+return redis.call('DEL', ARGV[2] .. redis.call('LINDEX', KEYS[1], ARGV[1] % n))`)
+
+// scanQueues are where regmend's scans are.
+var scanQueues = []string{"scan", "adhoc"}
+
+func (r *redisSide) forget(ctx context.Context, list string, place int) (bool, error) {
+	for _, queue := range scanQueues {
+		prefix := fmt.Sprintf("asynq:{%s}:", queue)
+		n, err := forgetTask.Run(ctx, r.client(), []string{prefix + list}, place, prefix+"t:").Int()
+		if err != nil || n > 0 {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// clean tells whether the queues have no task left that says nothing.
+func (r *redisSide) clean(ctx context.Context) (bool, error) {
+	for _, queue := range scanQueues {
+		prefix := fmt.Sprintf("asynq:{%s}:", queue)
+		for _, list := range []string{"active", "pending"} {
+			empty, err := r.empty(ctx, prefix, list)
+			if err != nil || empty > 0 {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
+// empty counts the tasks of a list without a message.
+func (r *redisSide) empty(ctx context.Context, prefix, list string) (int, error) {
+	ids, err := r.client().LRange(ctx, prefix+list, 0, -1).Result()
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, id := range ids {
+		there, err := r.client().HExists(ctx, prefix+"t:"+id, "msg").Result()
+		if err != nil {
+			return 0, err
+		}
+		if !there {
+			n++
+		}
+	}
+	return n, nil
+}
