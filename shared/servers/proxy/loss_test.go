@@ -144,6 +144,7 @@ func TestWhichRequestsAreMet(t *testing.T) {
 		"upper case meets lower":   {func(p *proxy.Proxy) { p.LoseRequest("COMMIT\xff", 9) }, []bool{false, false, true}},
 		"lower case meets upper":   {func(p *proxy.Proxy) { p.LoseRequest("commit", 1) }, []bool{false, true, false}},
 		"none":                     {func(p *proxy.Proxy) { p.LoseRequest("rollback", 9) }, []bool{false, false, false}},
+		"bytes need not be text":   {func(p *proxy.Proxy) { p.LoseRequest("\xfe", 9) }, []bool{false, false, false}},
 		"texts do not interfere":   {func(p *proxy.Proxy) { p.LoseRequest("\xff", 1); p.LoseRequest("begin", 1) }, []bool{true, false, true}},
 		"calls add up":             {func(p *proxy.Proxy) { p.LoseRequest("", 1); p.LoseRequest("", 1) }, []bool{true, true, false}},
 		"taken back":               {func(p *proxy.Proxy) { p.LoseRequest("Commit", 9); p.LoseRequest("COMMIT", 0) }, []bool{false, false, false}},

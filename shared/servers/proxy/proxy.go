@@ -100,7 +100,10 @@ func (p *Proxy) Cut() int {
 // Refuse cuts every connection and takes none, until Pass: clients see theirs
 // closed at once.
 func (p *Proxy) Refuse() {
-	p.become(true, false)
+	p.mu.Lock()
+	// If it hangs it still does, so that nothing slips through before the cut.
+	p.refusing = true
+	p.mu.Unlock()
 	p.Cut()
 }
 
@@ -108,19 +111,19 @@ func (p *Proxy) Refuse() {
 // connection, and keeps all open, new ones too, until Pass. What was being
 // passed on when it was called may still arrive.
 func (p *Proxy) Hang() {
-	p.become(false, true)
+	p.admitAll(true)
 }
 
 // Pass ends Refuse and Hang; what hung goes on, also what its client has given
 // up since.
 func (p *Proxy) Pass() {
-	p.become(false, false)
+	p.admitAll(false)
 }
 
-func (p *Proxy) become(refusing, hanging bool) {
+func (p *Proxy) admitAll(hanging bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.refusing = refusing
+	p.refusing = false
 	if hanging == p.hanging {
 		return
 	}

@@ -81,12 +81,12 @@ func TestCut(t *testing.T) {
 	if got := p.Cut(); got != 2 {
 		t.Errorf("Cut() = %d, want 2", got)
 	}
-	one.wantCut(t)
-	two.wantCut(t)
-	until(t, "the server has no connection", func() bool { return server.open.Load() == 0 })
 	if got := p.Cut(); got != 0 {
 		t.Errorf("second Cut() = %d, want 0", got)
 	}
+	one.wantCut(t)
+	two.wantCut(t)
+	until(t, "the server has no connection", func() bool { return server.open.Load() == 0 })
 	dial(t, p).wantPassed(t, "a")
 }
 
@@ -157,19 +157,24 @@ func TestHangHoldsTheEndOfAConnection(t *testing.T) {
 	t.Parallel()
 	server := serve(t, "a")
 	p := start(t, server.addr)
-	stays, leaves := dial(t, p), dial(t, p)
+	stays, leaves, mute := dial(t, p), dial(t, p), dial(t, p)
 	stays.wantPassed(t, "a")
 	leaves.wantPassed(t, "a")
+	p.SwallowReply("", 1)
+	mute.say(t, "hello")
+	until(t, "the reply is lost", func() bool { return p.Lost() == 1 })
 	p.Hang()
 	_ = leaves.Close()
 	<-time.After(moment)
-	if got := server.open.Load(); got != 2 {
-		t.Errorf("the server has %d connections, want 2", got)
+	if got := server.open.Load(); got != 3 {
+		t.Errorf("the server has %d connections, want 3", got)
 	}
 	server.stop()
 	stays.wantSilence(t)
+	mute.wantSilence(t)
 	p.Pass()
 	stays.wantCut(t)
+	mute.wantCut(t)
 }
 
 func TestWhatHangsCanBeCut(t *testing.T) {
