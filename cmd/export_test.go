@@ -10,6 +10,7 @@ import (
 	"regmend/shared/registry"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/sirupsen/logrus"
 )
 
 // What tests of this package see of its inside: pure functions, by value.
@@ -62,6 +63,14 @@ func Variables() []Variable {
 	}
 	return variables
 }
+
+func NewLog(p Process, format string) *logrus.Logger {
+	return newLog(p, &configuration{logLevel: "debug", logFormat: format})
+}
+
+func CSVCell(text string) string { return cell(text) }
+
+func Printable(text string) string { return printable(text) }
 
 type Status = status
 

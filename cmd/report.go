@@ -21,9 +21,13 @@ func (v *verbs) report() *cobra.Command {
 		Short: "The results: what is missing, what failed",
 		Long: `Print the current run's results, in the order of project IDs, as they are read.
 
-A table for people, CSV for spreadsheets (cells that a spreadsheet would take for a
-formula begin with '), or a JSON array. Names of repositories are relative to the
-project's path, '' is its root; paths are the registry's.`,
+A table for people, CSV for spreadsheets, or a JSON array. Names of repositories are
+relative to the project's path, '' is its root; paths are the registry's.
+
+In CSV, text that a spreadsheet would take for a formula has a ' before it, and so
+has text that begins with one: without it, a path or a list of names is what it was.
+Control characters and semicolons, which only errors have, are replaced. JSON has
+everything as it was.`,
 		Example: `  regmend report --missing
   regmend report --failed --namespace group/sub
   regmend report --missing --format csv > missing.csv

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"regmend/shared/gitlab"
 )
@@ -86,9 +87,17 @@ func (w *csvWriter) end() error {
 	return w.csv.Error()
 }
 
-// cell keeps a spreadsheet from taking text for a formula.
+// formulaBegins are the characters that begin a formula, also in full width, as
+// some spreadsheets have it; and the ' before them, lest it be taken for ours.
+const formulaBegins = "=+-@＝＋－＠'"
+
+// cell is text that no spreadsheet takes for anything else: on one line, without
+// the semicolons that separate cells in half of the world, and with a ' before
+// what would be a formula.
 func cell(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+	text = strings.ReplaceAll(printable(text), ";", ",")
+	first, _ := utf8.DecodeRuneInString(strings.TrimLeft(text, " "))
+	if first != utf8.RuneError && strings.ContainsRune(formulaBegins, first) {
 		return "'" + text
 	}
 	return text
