@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 )
 
@@ -22,15 +21,26 @@ func Truncate(share float64) Fault {
 	})
 }
 
-// NextLink sends the right page with the Link that is made of its own URL and of
+// NextLink sends the right page with the Link that is made of its request and of
 // the path of its last entry, "" if it has none.
-func NextLink(link func(page *url.URL, last string) string) Fault {
+func NextLink(link func(req *http.Request, last string) string) Fault {
 	return change(func(w http.ResponseWriter, req *http.Request, right *httptest.ResponseRecorder) {
 		last := ""
 		if entries := entriesOf(right); len(entries) > 0 {
 			last = entries[len(entries)-1].Path
 		}
-		right.Header().Set("Link", link(req.URL, last))
+		right.Header().Set("Link", link(req, last))
+		send(w, right, right.Body.Bytes())
+	})
+}
+
+// LinkParameter sends the right page, and adds a parameter to its Link's query.
+// Those who take their next query from the Link send it back.
+func LinkParameter(name, value string) Fault {
+	return change(func(w http.ResponseWriter, _ *http.Request, right *httptest.ResponseRecorder) {
+		if link := right.Header().Get("Link"); link != "" {
+			right.Header().Set("Link", strings.Replace(link, ">", "&"+name+"="+value+">", 1))
+		}
 		send(w, right, right.Body.Bytes())
 	})
 }

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -38,12 +37,13 @@ func TestFaultsOfAPage(t *testing.T) {
 		"truncated":        {registrytest.Truncate(0.25), `[{"name":`, 0, "last=g%2Fp%2Fb", false},
 		"truncated to nil": {registrytest.Truncate(0), "", 0, "last=g%2Fp%2Fb", false},
 		"another link": {
-			registrytest.NextLink(func(page *url.URL, last string) string { return "<" + page.Path + "?last=" + last + ">" }),
+			registrytest.NextLink(func(req *http.Request, last string) string { return "<" + req.URL.Path + "?last=" + last + ">" }),
 			`[{"name":"a"`, 0, "</gitlab/v1/repository-paths/g/p/repositories/list/?last=g/p/b>", false,
 		},
-		"intruders":   {registrytest.Intruders("x/first", "x/last"), `[{"name":"first","path":"x/first","created_at":""},{"name":"a"`, 0, "last=g%2Fp%2Fb", false},
-		"a name":      {registrytest.Entry("g/p/\\u0000\xff"), `[{"path":"g/p/\u0000` + "\xff" + `"}]`, 0, "", false},
-		"a long name": {registrytest.Entry("g/p/" + strings.Repeat("x", 10<<20)), `[{"path":"g/p/xxx`, 10<<20 + len(`[{"path":"g/p/"}]`), "", false},
+		"a parameter more": {registrytest.LinkParameter("of", "x"), `[{"name":"a"`, 0, "&of=x>; rel=", false},
+		"intruders":        {registrytest.Intruders("x/first", "x/last"), `[{"name":"first","path":"x/first","created_at":""},{"name":"a"`, 0, "last=g%2Fp%2Fb", false},
+		"a name":           {registrytest.Entry("g/p/\\u0000\xff"), `[{"path":"g/p/\u0000` + "\xff" + `"}]`, 0, "", false},
+		"a long name":      {registrytest.Entry("g/p/" + strings.Repeat("x", 10<<20)), `[{"path":"g/p/xxx`, 10<<20 + len(`[{"path":"g/p/"}]`), "", false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
