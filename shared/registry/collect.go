@@ -3,6 +3,7 @@ package registry
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,8 +108,12 @@ func prefixes(path string) func(yield func(end int) bool) {
 
 // hand gives out what the walk found of a project's, as far as keep says so.
 func (w *walk) hand(p gitlab.Project, method string, page func([]string) error, keep func(path string) (bool, error)) (gitlab.Evidence, error) {
+	found := w.found[p.RegistryPath()]
+	slices.Sort(found)
+	found = slices.Compact(found) // pages may overlap
+	w.found[p.RegistryPath()] = found
 	var names []string
-	for _, path := range w.found[p.RegistryPath()] {
+	for _, path := range found {
 		name, ok := p.Owns(path)
 		if !ok {
 			continue

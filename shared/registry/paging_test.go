@@ -3,6 +3,7 @@ package registry_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime"
 	"slices"
 	"strings"
@@ -79,6 +80,30 @@ func TestListingIsReadToItsEnd(t *testing.T) {
 			wantEvidence := gitlab.Evidence{Method: "gitlab", Pages: test.pages, Listed: test.repositories}
 			if diff := cmp.Diff(wantEvidence, evidence); diff != "" {
 				t.Errorf("evidence (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestP2_RepositoriesListedTwiceCountOnce lists pages that overlap: directly, by
+// an ancestor's listing, and by the catalog.
+func TestP2_RepositoriesListedTwiceCountOnce(t *testing.T) {
+	for name, path := range map[string]string{"gitlab": "g/p", "gitlab-ancestor": "g/p9", "gitlab-catalog": "p9"} {
+		t.Run(name, func(t *testing.T) {
+			server := registrytest.NewServer(t, registrytest.Options{})
+			want := pushMany(server.Registry, path, 5)
+			// The page after the first one begins anew.
+			server.Fail(registrytest.Where{Times: 1, Page: 1, Kind: map[bool]registrytest.Kind{
+				true: registrytest.Catalog, false: registrytest.List,
+			}[name == "gitlab-catalog"]}, registrytest.NextLink(func(req *http.Request, _ string) string {
+				return "<" + req.URL.Path + `?n=2&last=0>; rel="next"`
+			}))
+			got, evidence, err := list(t, newClient(t, server.URL, pageSize(2)), path)
+			if err != nil || !slices.Equal(slices.Compact(got), want) {
+				t.Errorf("listing = %v, %v, want %v", got, err, want)
+			}
+			if evidence.Method != name || evidence.Listed != len(want) || evidence.Pages < 4 {
+				t.Errorf("evidence = %+v, want %d listed", evidence, len(want))
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"slices"
 
 	"regmend/shared/gitlab"
@@ -104,18 +105,34 @@ func (s *Survey) listDirectly(ctx context.Context, p gitlab.Project, page func([
 			return gitlab.Evidence{}, &Error{Path: path, Reason: err.Error(), outage: true, err: err}
 		}
 	}
-	evidence := gitlab.Evidence{Method: methodGitLab}
-	var err error
-	evidence.Pages, err = s.client.list(ctx, path, func(paths []string) error {
+	listed := newDistinct()
+	pages, err := s.client.list(ctx, path, func(paths []string) error {
 		names := ownNames(p, paths)
-		evidence.Listed += len(names)
+		listed.add(names)
 		return give(page, names)
 	})
 	if err != nil {
 		return gitlab.Evidence{}, err
 	}
-	return evidence, nil
+	return gitlab.Evidence{Method: methodGitLab, Pages: pages, Listed: listed.count()}, nil
 }
+
+// distinct counts names of which some may come twice, as when pages overlap: it
+// keeps 8 bytes of each.
+type distinct struct {
+	seed maphash.Seed
+	seen map[uint64]struct{}
+}
+
+func newDistinct() distinct { return distinct{maphash.MakeSeed(), map[uint64]struct{}{}} }
+
+func (d distinct) add(names []string) {
+	for _, name := range names {
+		d.seen[maphash.String(d.seed, name)] = struct{}{}
+	}
+}
+
+func (d distinct) count() int { return len(d.seen) }
 
 // ownNames are the names of those paths that are the project's own: the list
 // API takes "_" for any character.
