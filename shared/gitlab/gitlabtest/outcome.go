@@ -60,7 +60,6 @@ func NamesBelow(sorted []string, path string) []string {
 		}
 		names = append(names, name)
 	}
-	slices.Sort(names)
 	return names
 }
 
