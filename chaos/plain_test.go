@@ -115,6 +115,18 @@ func TestPlainRecovery(t *testing.T) {
 			want: plainRecovery{Resumed: 62 * time.Second},
 		},
 		{
+			name:   "one that had ended and began again during the fault is another's",
+			events: "7 begun a\n9 ended a\n11 begun a\n16 ended a",
+			from:   10, since: 15, now: plainFinal,
+			want: plainRecovery{Running: 1, Took: time.Second},
+		},
+		{
+			name:   "one that was killed twice during the fault",
+			events: "11 begun a\n12 killed\n13 begun a\n14 killed\n80 begun a",
+			from:   10, since: 15, now: plainFinal,
+			want: plainRecovery{Running: 1, Took: 65 * time.Second},
+		},
+		{
 			name:   "one that left and begins again had not ended",
 			events: "11 begun a\n13 left a\n75 begun a",
 			from:   10, since: 15, now: plainFinal,
@@ -230,9 +242,14 @@ func TestPlainIsKilledAndLosesItsTasks(t *testing.T) {
 	})
 	awaitPlain(t, p, "two tasks run", func() bool { return p.mustRecovery(t, time.Now()).Running == 2 })
 
-	killed := time.Now()
+	killed, first := time.Now(), p.process
 	if err := p.kill(); err != nil {
 		t.Fatal(err)
+	}
+	select {
+	case <-first.Exited():
+	default:
+		t.Error("the worker was killed, but runs")
 	}
 	if r := p.mustRecovery(t, time.Now()); r != (plainRecovery{}) {
 		t.Errorf("nothing runs now, but recovery is %+v", r)
