@@ -120,6 +120,7 @@ func (p *Proxy) Pass() {
 	p.admitAll(false)
 }
 
+// admitAll ends Refuse; what is let in hangs or passes.
 func (p *Proxy) admitAll(hanging bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
