@@ -125,7 +125,7 @@ func reasonsOf(holds []board.Hold) string {
 
 func (l *looker) readQueues(_ context.Context, s *status) error {
 	var queued int
-	for _, name := range []string{tasks.QueueAdhoc, tasks.QueueScan, tasks.QueueFlush} {
+	for _, name := range tasks.Queues() {
 		info, err := tasks.Info(l.inspector, name)
 		if err != nil {
 			return err

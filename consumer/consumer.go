@@ -184,7 +184,7 @@ func (c *Consumer) stop(ctx context.Context, scans, flushes *asynq.Server) {
 func (c *Consumer) scanServer() *asynq.Server {
 	return asynq.NewServerFromRedisClient(c.rdb, asynq.Config{
 		Concurrency: c.cfg.Workers,
-		Queues:      map[string]int{tasks.QueueAdhoc: 9, tasks.QueueScan: 1},
+		Queues:      map[string]int{tasks.QueueRescue: 90, tasks.QueueAdhoc: 9, tasks.QueueScan: 1},
 		// A scan that had to leave is no failure: it counts no retry and goes
 		// back at once.
 		IsFailure:                func(err error) bool { return !left(err) },
@@ -244,14 +244,14 @@ func (c *Consumer) keepClaims(ctx context.Context) error {
 }
 
 func (c *Consumer) requeue(ctx context.Context, w claims.Work) (enqueued, ended bool, err error) {
-	return tasks.Requeue(ctx, c.rdb, w.Queue, tasks.Batch{Name: w.Name, Generation: w.Generation}, w.Payload)
+	return tasks.Requeue(ctx, c.rdb, tasks.Batch{Name: w.Name, Generation: w.Generation}, w.Payload)
 }
 
 func (c *Consumer) active(context.Context) ([]claims.Work, error) {
 	running, err := tasks.Active(c.inspector)
 	work := make([]claims.Work, len(running))
 	for i, r := range running {
-		work[i] = claims.Work{Name: r.Batch.Name, Generation: r.Batch.Generation, Queue: r.Queue, Payload: r.Payload}
+		work[i] = claims.Work{Name: r.Batch.Name, Generation: r.Batch.Generation, Payload: r.Payload}
 	}
 	return work, err
 }

@@ -1,6 +1,7 @@
 package consumer_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -50,6 +51,34 @@ func TestP11_ABatchThatWaitedInAKilledConsumerRunsAgain(t *testing.T) {
 	}
 }
 
+// What operators enqueued meanwhile, by the hour, does not delay it.
+func TestP11_ABatchOfAKilledConsumerGoesFirst(t *testing.T) {
+	w := newWorld(t)
+	w.timing = timing{}
+	first := w.projects(40)
+	w.set("max_concurrency", "1")
+	release := make(chan struct{})
+	w.registry.Fail(registrytest.Where{Repository: app(15)}, registrytest.Hold(release))
+	run := w.begin()
+	victim := w.child()
+	w.enqueue("scanning", tasks.Scan{Run: run.ID, IDs: []int64{first + 14}})
+	w.await("the batch is being scanned", func() bool { return w.listings(app(15)) == 1 })
+	w.registry.SetLatency(500 * time.Millisecond)
+	for i := range 200 {
+		w.enqueue(fmt.Sprint("hours", i), tasks.Scan{Run: run.ID, After: 1 << 40, IDs: []int64{first}})
+	}
+	w.consumer()
+	w.await("the other consumer is alive", func() bool { return w.redis.ZCard(t.Context(), "regmend:processes").Val() == 2 })
+	if err := victim.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	w.within(30*time.Second, "the batch is done", func() bool { return w.batchDone("scanning") })
+	if w.redis.LLen(t.Context(), "asynq:{adhoc}:pending").Val() == 0 {
+		t.Error("nothing waited any more: this shows nothing")
+	}
+}
+
 // killedBatchEnds kills, lets the registry answer, and expects all batches to
 // end in time.
 func (w *world) killedBatchEnds(kill func() error, release chan struct{}) {
@@ -59,7 +88,9 @@ func (w *world) killedBatchEnds(kill func() error, release chan struct{}) {
 	}
 	close(release)
 	w.within(20*time.Second, "no batch is claimed any more: all are done", func() bool {
-		return w.redis.HLen(w.t.Context(), "regmend:claims").Val() == 0 && w.redis.LLen(w.t.Context(), "asynq:{adhoc}:pending").Val() == 0
+		ctx := w.t.Context()
+		return w.redis.HLen(ctx, "regmend:claims").Val() == 0 && w.redis.LLen(ctx, "asynq:{adhoc}:pending").Val() == 0 &&
+			w.redis.LLen(ctx, "asynq:{rescue}:pending").Val() == 0
 	})
 }
 
@@ -67,8 +98,10 @@ func (w *world) killedBatchEnds(kill func() error, release chan struct{}) {
 func (w *world) batchDone(name string) bool {
 	for generation := range 4 {
 		id := tasks.Batch{Name: name, Generation: generation}.String()
-		if w.redis.ZScore(w.t.Context(), "asynq:{adhoc}:completed", id).Err() == nil {
-			return true
+		for _, queue := range []string{tasks.QueueAdhoc, tasks.QueueRescue} {
+			if w.redis.ZScore(w.t.Context(), "asynq:{"+queue+"}:completed", id).Err() == nil {
+				return true
+			}
 		}
 	}
 	return false

@@ -63,11 +63,10 @@ func (c *Consumer) newBatch(ctx context.Context, t *asynq.Task) (*batch, error) 
 	if err != nil {
 		return nil, err
 	}
-	queue, _ := asynq.GetQueueName(ctx)
 	return &batch{
 		Consumer: c,
 		log:      c.log.WithField("task_id", id),
-		work:     claims.Work{Name: name.Name, Generation: name.Generation, Queue: queue, Payload: t.Payload()},
+		work:     claims.Work{Name: name.Name, Generation: name.Generation, Payload: t.Payload()},
 		scan:     scan,
 		since:    time.Now(),
 	}, nil

@@ -41,12 +41,9 @@ type snapshot struct {
 	pace      float64         // projects scanned a second; 0: not known, or none
 	stash     stash.State
 	slots     int
-	queues    []asynq.QueueInfo // as in queueNames
+	queues    []asynq.QueueInfo // as in tasks.Queues
 	processes []claims.Process  // live ones
 }
-
-// queueNames in the order in which they are shown.
-var queueNames = [...]string{tasks.QueueAdhoc, tasks.QueueScan, tasks.QueueFlush}
 
 // reader reads snapshots. Nothing in it grows with the number of projects.
 type reader struct {
@@ -168,7 +165,7 @@ func (r *reader) readQueues(_ context.Context, s *snapshot) error {
 	if err != nil {
 		return fmt.Errorf("list the queues: %w", err)
 	}
-	for _, name := range queueNames {
+	for _, name := range tasks.Queues() {
 		queue := &asynq.QueueInfo{Queue: name}
 		if slices.Contains(known, name) {
 			if queue, err = r.inspector.GetQueueInfo(name); err != nil {

@@ -99,14 +99,14 @@ func (p *Producer) checkRun(ctx context.Context, state postgres.State) error {
 // load is what the queues hold, in tasks.
 type load struct {
 	waiting int // to be scanned, not begun
-	total   int // waiting and begun, ad-hoc ones and flushes included
+	total   int // waiting and begun, those of every queue
 }
 
 // queued counts the queues' tasks. Archived ones are nobody's any more: their
 // projects come up again in the next lap.
 func (p *Producer) queued() (load, error) {
 	var l load
-	for _, queue := range []string{tasks.QueueScan, tasks.QueueAdhoc, tasks.QueueFlush} {
+	for _, queue := range tasks.Queues() {
 		info, err := tasks.Info(p.inspector, queue)
 		if err != nil {
 			return l, err

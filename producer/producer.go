@@ -183,14 +183,14 @@ func (p *Producer) keepClaims(ctx context.Context) error {
 }
 
 func (p *Producer) requeue(ctx context.Context, w claims.Work) (enqueued, ended bool, err error) {
-	return tasks.Requeue(ctx, p.rdb, w.Queue, tasks.Batch{Name: w.Name, Generation: w.Generation}, w.Payload)
+	return tasks.Requeue(ctx, p.rdb, tasks.Batch{Name: w.Name, Generation: w.Generation}, w.Payload)
 }
 
 func (p *Producer) active(context.Context) ([]claims.Work, error) {
 	running, err := tasks.Active(p.inspector)
 	work := make([]claims.Work, len(running))
 	for i, r := range running {
-		work[i] = claims.Work{Name: r.Batch.Name, Generation: r.Batch.Generation, Queue: r.Queue, Payload: r.Payload}
+		work[i] = claims.Work{Name: r.Batch.Name, Generation: r.Batch.Generation, Payload: r.Payload}
 	}
 	return work, err
 }

@@ -45,7 +45,6 @@ func (c Config) withDefaults() Config {
 type Work struct {
 	Name       string // of the batch
 	Generation int
-	Queue      string
 	Payload    []byte
 }
 

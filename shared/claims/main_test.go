@@ -84,7 +84,7 @@ const patient = 30 * time.Second
 
 // batch is the batch of most tests.
 func batch(generation int) claims.Work {
-	return claims.Work{Name: "run3-lap1-7", Generation: generation, Queue: "scan", Payload: []byte(`{"run":3,"ids":[7],"after":0}`)}
+	return claims.Work{Name: "run3-lap1-7", Generation: generation, Payload: []byte(`{"run":3,"ids":[7],"after":0}`)}
 }
 
 // process is a process of its own, with its own way to Redis.

@@ -11,7 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// Requeue puts a batch back into its queue and tells whether it enqueued a task
+// Requeue puts a batch back into a queue and tells whether it enqueued a task
 // for it. One that is there already is no error; ended tells that it is over:
 // completed, or given up.
 type Requeue func(ctx context.Context, w Work) (enqueued, ended bool, err error)

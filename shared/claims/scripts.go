@@ -14,7 +14,6 @@ type stored struct {
 	Token      int64  `json:"token"`
 	Generation int    `json:"generation"`
 	Runs       int    `json:"runs"`
-	Queue      string `json:"queue"`
 	Payload    []byte `json:"payload"`
 	Doubled    bool   `json:"doubled,omitempty"` // delivered once more meanwhile
 	Offered    int64  `json:"offered,omitempty"` // last handed to requeue, in ms
@@ -82,7 +81,7 @@ return {0, claim.runs}
 // ask puts the claim of w to Redis.
 func (c *Claims) ask(ctx context.Context, w Work, token int64) (Outcome, int, error) {
 	text, err := json.Marshal(stored{
-		Process: c.process, Token: token, Generation: w.Generation, Queue: w.Queue, Payload: w.Payload,
+		Process: c.process, Token: token, Generation: w.Generation, Payload: w.Payload,
 	})
 	if err != nil {
 		return 0, 0, err
@@ -215,7 +214,6 @@ for _, task in ipairs(cjson.decode(ARGV[4])) do
         token = 0,
         generation = task.generation + 1,
         runs = claim and claim.runs or 0,
-        queue = task.queue,
         payload = task.payload,
       })
     else
@@ -235,7 +233,6 @@ return found
 type running struct {
 	Name       string `json:"name"`
 	Generation int    `json:"generation"`
-	Queue      string `json:"queue"`
 	Payload    []byte `json:"payload"`
 }
 
@@ -265,7 +262,7 @@ func (c *Claims) look(ctx context.Context, active []Work) ([]Work, error) {
 			}
 			continue
 		}
-		found = append(found, Work{Name: reply[i], Generation: s.Generation, Queue: s.Queue, Payload: s.Payload})
+		found = append(found, Work{Name: reply[i], Generation: s.Generation, Payload: s.Payload})
 	}
 	return found, nil
 }

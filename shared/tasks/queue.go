@@ -59,18 +59,19 @@ func enqueue(ctx context.Context, client *asynq.Client, queue string, b Batch, s
 	return true, nil
 }
 
-// Requeue puts the batch of that payload back into its queue. enqueued tells
-// that it was not there, ended that it was and is over: completed, or archived.
-func Requeue(ctx context.Context, rdb redis.UniversalClient, queue string, b Batch, payload []byte) (enqueued, ended bool, err error) {
+// Requeue enqueues the batch of that payload to be taken up again before all
+// others. enqueued tells that it was not there, ended that it was and is over:
+// completed, or archived.
+func Requeue(ctx context.Context, rdb redis.UniversalClient, b Batch, payload []byte) (enqueued, ended bool, err error) {
 	s, err := DecodeScan(payload)
 	if err != nil {
 		return false, false, err
 	}
-	enqueued, err = enqueue(ctx, NewClient(rdb), queue, b, s)
+	enqueued, err = enqueue(ctx, NewClient(rdb), QueueRescue, b, s)
 	if err != nil || enqueued {
 		return enqueued, false, err
 	}
-	task, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(queue, b.String())
+	task, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(QueueRescue, b.String())
 	switch {
 	case errors.Is(err, asynq.ErrTaskNotFound):
 		return false, false, nil // gone since; the next look enqueues it
@@ -83,14 +84,13 @@ func Requeue(ctx context.Context, rdb redis.UniversalClient, queue string, b Bat
 // Running is a scan that the queue believes to be running.
 type Running struct {
 	Batch   Batch
-	Queue   string
 	Payload []byte
 }
 
 // Active lists the scans that the queues believe to be running.
 func Active(inspector *asynq.Inspector) ([]Running, error) {
 	var running []Running
-	for _, queue := range []string{QueueScan, QueueAdhoc} {
+	for _, queue := range []string{QueueScan, QueueAdhoc, QueueRescue} {
 		active, err := inspector.ListActiveTasks(queue, asynq.PageSize(mostActive))
 		if errors.Is(err, asynq.ErrQueueNotFound) {
 			continue // nothing was ever enqueued
@@ -100,7 +100,7 @@ func Active(inspector *asynq.Inspector) ([]Running, error) {
 		}
 		for _, task := range active {
 			if b, err := ParseBatch(task.ID); err == nil {
-				running = append(running, Running{Batch: b, Queue: queue, Payload: task.Payload})
+				running = append(running, Running{Batch: b, Payload: task.Payload})
 			}
 		}
 	}

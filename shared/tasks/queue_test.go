@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 )
 
 // silent says nothing: what a Server tells of itself is not what is tested.
@@ -40,35 +41,41 @@ func TestQueue(t *testing.T) {
 		t.Errorf("Info() = %+v, %v, want one pending task", info, err)
 	}
 
-	running := active(t, asynq.NewServerFromRedisClient(rdb, serverConfig()), inspector)
-	want := []tasks.Running{{Batch: batch, Queue: tasks.QueueScan, Payload: []byte(`{"run":3,"ids":[7],"after":0}`)}}
+	running := active(t, newServer(rdb, tasks.QueueScan), inspector)
+	want := []tasks.Running{{Batch: batch, Payload: []byte(`{"run":3,"ids":[7],"after":0}`)}}
 	if diff := cmp.Diff(want, running); diff != "" {
 		t.Errorf("Active() (-want +got):\n%s", diff)
 	}
-	for _, test := range []struct {
-		what            string
-		batch           tasks.Batch
-		enqueued, ended bool
-	}{
-		{"one that has ended", batch, false, true},
-		{"a new one", batch.Next(), true, false},
-		{"one that waits", batch.Next(), false, false},
-	} {
-		enqueued, ended, err := tasks.Requeue(context.Background(), rdb, tasks.QueueScan, test.batch, running[0].Payload)
-		if err != nil || enqueued != test.enqueued || ended != test.ended {
-			t.Errorf("Requeue() of %s = %v, %v, %v, want %v, %v", test.what, enqueued, ended, err, test.enqueued, test.ended)
+}
+
+func TestRequeue(t *testing.T) {
+	rdb := redistest.New(t)
+	inspector := asynq.NewInspectorFromRedisClient(rdb)
+	batch, payload := tasks.Batch{Name: "b", Generation: 2}, []byte(`{"run":3,"ids":[7],"after":0}`)
+	requeue := func(what string, wantEnqueued, wantEnded bool) {
+		t.Helper()
+		enqueued, ended, err := tasks.Requeue(context.Background(), rdb, batch, payload)
+		if err != nil || enqueued != wantEnqueued || ended != wantEnded {
+			t.Errorf("Requeue() of %s = %v, %v, %v, want %v, %v", what, enqueued, ended, err, wantEnqueued, wantEnded)
 		}
 	}
-	if _, _, err := tasks.Requeue(context.Background(), rdb, tasks.QueueScan, batch.Next(), []byte("{}")); err == nil {
+	requeue("a new one", true, false)
+	requeue("one that waits", false, false)
+	want := []tasks.Running{{Batch: batch, Payload: payload}}
+	if diff := cmp.Diff(want, active(t, newServer(rdb, tasks.QueueRescue), inspector)); diff != "" {
+		t.Errorf("Active() (-want +got):\n%s", diff)
+	}
+	requeue("one that has ended", false, true)
+	if _, _, err := tasks.Requeue(context.Background(), rdb, batch.Next(), []byte("{}")); err == nil {
 		t.Error("Requeue() took a payload that is none")
 	}
 }
 
-func serverConfig() asynq.Config {
-	return asynq.Config{
-		Concurrency: 1, Queues: map[string]int{tasks.QueueScan: 1},
+func newServer(rdb redis.UniversalClient, queue string) *asynq.Server {
+	return asynq.NewServerFromRedisClient(rdb, asynq.Config{
+		Concurrency: 1, Queues: map[string]int{queue: 1},
 		Logger: silent{}, TaskCheckInterval: 10 * time.Millisecond,
-	}
+	})
 }
 
 // active returns what is active while a handler runs.

@@ -26,10 +26,15 @@ const (
 	QueueScan = "scan"
 	// QueueAdhoc holds what operators enqueue; it goes first.
 	QueueAdhoc = "adhoc"
+	// QueueRescue holds the batches of processes that died; it goes before both.
+	QueueRescue = "rescue"
 	// QueueFlush has a Server of its own: one Server shares its workers over
 	// all its queues, so a flush would wait behind scans that wait for a slot.
 	QueueFlush = "flush"
 )
+
+// Queues are all of them, in the order in which they are shown.
+func Queues() []string { return []string{QueueRescue, QueueAdhoc, QueueScan, QueueFlush} }
 
 // MaxProjects is how many projects one scan task may name.
 const MaxProjects = 1000
