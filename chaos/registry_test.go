@@ -122,15 +122,14 @@ func (s said) String() string {
 	return fmt.Sprintf("%d %v <%.300s> after %s: %v", s.status, s.header, s.body, s.took, s.err)
 }
 
-const pageQuery = "?n=100"
-
-func listURL(path, query string) string {
-	return "/gitlab/v1/repository-paths/" + path + "/repositories/list/" + query
+// listURL is where the first page of a listing is.
+func listURL(path string) string {
+	return "/gitlab/v1/repository-paths/" + path + "/repositories/list/?n=100"
 }
 
-// ask sends one request for a listing's page.
-func (c *caller) ask(ctx context.Context, path, query string) said {
-	return c.get(ctx, listURL(path, query), c.token(path))
+// ask asks for the first page of a listing.
+func (c *caller) ask(ctx context.Context, path string) said {
+	return c.get(ctx, listURL(path), c.token(path))
 }
 
 func (c *caller) get(ctx context.Context, target, token string) (s said) {
@@ -182,7 +181,7 @@ func matches(expression, text string) bool {
 // whole makes sure that the registry is healthy, and lists everything.
 func (c *caller) whole(path string) {
 	c.t.Helper()
-	got := c.rest(listURL(path, pageQuery), path)
+	got := c.rest(listURL(path), path)
 	slices.Sort(got)
 	if want := c.r.below(path); !slices.Equal(got, want) {
 		c.t.Errorf("listing of %s is %d entries %.200v, want %d", path, len(got), got, len(want))
@@ -203,7 +202,7 @@ func TestRegistryRemembersEveryRequest(t *testing.T) {
 	end := r.suffer(registrytest.Hold(release))
 	hanging, hung := context.WithCancel(t.Context())
 	done := make(chan said)
-	go func() { done <- c.ask(hanging, "grp/app1", pageQuery) }()
+	go func() { done <- c.ask(hanging, "grp/app1") }()
 	awaitTrue(t, "the request has come", func() bool { return r.inFlight() == 1 })
 	end()
 	c.whole("grp/app1")
