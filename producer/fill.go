@@ -42,7 +42,7 @@ func (p *Producer) fill(ctx context.Context, tick bool) error {
 	if err := p.checkRun(ctx, state); err != nil {
 		return err
 	}
-	queued, err := p.queued()
+	queued, err := p.queued(ctx)
 	if err != nil {
 		return err
 	}
@@ -103,10 +103,19 @@ type load struct {
 }
 
 // queued counts the queues' tasks. Archived ones are nobody's any more: their
-// projects come up again in the next lap.
-func (p *Producer) queued() (load, error) {
+// projects come up again in the next lap. So do those of tasks that were lost,
+// which would be counted as running for ever.
+func (p *Producer) queued(ctx context.Context) (load, error) {
 	var l load
 	for _, queue := range tasks.Queues() {
+		lost, err := tasks.DropLost(ctx, p.rdb, queue)
+		if err != nil {
+			return l, err
+		}
+		if lost > 0 {
+			p.log.WithFields(logrus.Fields{"queue": queue, "tasks": lost}).
+				Warn("Redis has lost tasks: their projects come up again; is its maxmemory-policy noeviction?")
+		}
 		info, err := tasks.Info(p.inspector, queue)
 		if err != nil {
 			return l, err

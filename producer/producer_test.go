@@ -212,3 +212,19 @@ func TestP1_TheQueueIsRebuilt(t *testing.T) {
 		t.Errorf("the queue's depth is %d (%v), want 1", info.Pending, err)
 	}
 }
+
+// A task whose hash was evicted counts as running, and a lap does not begin
+// before everything has ended.
+func TestP1_ALostTaskDoesNotEndTheLaps(t *testing.T) {
+	o := newOffice(t)
+	o.projects("group", 10)
+	o.set("lap_interval", "1s")
+	o.producer("p")
+	o.await("all projects are queued", o.ended)
+	o.scan()
+	if err := o.redis.LPush(t.Context(), "asynq:{scan}:active", "lost.0").Err(); err != nil {
+		t.Fatal(err)
+	}
+	o.projects("late", 5)
+	o.await("the next lap finds the new projects", func() bool { return len(o.ids()) == 5 })
+}
