@@ -22,6 +22,19 @@ demo: build ## see it work: private servers, real images, lost rows found (ARGS=
 	@go build -o bin/demo ./demo
 	@exec bin/demo $(ARGS)
 
+SEED ?= 1
+PROJECTS ?= 20000
+MINUTES ?= 20
+KINDS ?=
+
+.PHONY: chaos
+chaos: build ## break everything around regmend (SEED, PROJECTS, MINUTES; KINDS=redis,process/freeze; ARGS=-list)
+	@demo/install.sh initdb redis-server redis-sentinel pgbouncer
+	@CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=another" -o bin/regmend-another .
+	@go build -o bin/chaos ./chaos
+	@exec bin/chaos -seed=$(SEED) -projects=$(PROJECTS) -minutes=$(MINUTES) -kinds='$(KINDS)' \
+		-regmend=bin/regmend -other-version=bin/regmend-another $(ARGS)
+
 .PHONY: test
 test: ## run every test, on servers the tests start themselves
 	@demo/install.sh gcc initdb redis-server redis-sentinel pgbouncer docker-registry

@@ -23,7 +23,6 @@ type installation struct {
 	program string // regmend
 	older   string // another version of it
 	world   gitlabtest.World
-	secrets map[string]string // what it is: what must not be seen
 
 	database *database
 	redis    *redisSide
@@ -35,7 +34,8 @@ type installation struct {
 	forces   forces
 
 	mu      sync.Mutex
-	printed []byte // by commands
+	secrets map[string]string // what it is: what must not be seen
+	printed []byte            // by commands
 }
 
 // settings of the installation's regmend, where they are not the defaults.
@@ -50,6 +50,8 @@ var settings = map[string]string{
 // secret makes one up.
 func (in *installation) secret(what string) string {
 	secret := rand.Text()
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	in.secrets[what] = secret
 	return secret
 }

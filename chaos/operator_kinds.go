@@ -46,10 +46,10 @@ func flipFlag(ctx context.Context, in *installation, _ *rand.Rand) (healed, erro
 			return healed{}, err
 		}
 		if err := in.silent(ctx); err != nil {
-			_, enabled := in.persist(ctx, "enable", "--force")
+			_, enabled := in.persist(ctx, "settings", "set", "scan_enabled", "true")
 			return healed{}, errors.Join(enabled, err)
 		}
-		if _, err := in.persist(ctx, "enable", "--force"); err != nil {
+		if _, err := in.persist(ctx, "settings", "set", "scan_enabled", "true"); err != nil {
 			return healed{}, err
 		}
 	}

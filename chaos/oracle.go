@@ -33,13 +33,13 @@ func (v *verdict) none() bool {
 	return true
 }
 
-type count struct {
+type tally struct {
 	what  string
 	lines []string
 }
 
-func (v *verdict) counts() []count {
-	return []count{
+func (v *verdict) counts() []tally {
+	return []tally{
 		{"projects skipped", v.skipped},
 		{"rows wrong", v.wrong},
 		{"rows completed without evidence", v.unproven},

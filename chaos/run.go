@@ -283,7 +283,7 @@ func (r *pass) rest(ctx context.Context) (status, error) {
 	if err := r.setCap(ctx, usualCap); err != nil {
 		return status{}, err
 	}
-	if _, err := r.persist(ctx, "enable", "--force"); err != nil {
+	if _, err := r.persist(ctx, "settings", "set", "scan_enabled", "true"); err != nil {
 		return status{}, err
 	}
 	var s status

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"testing"
+	"time"
+)
+
+// The oracle's world: project 1 at g/app with the repositories "" and "web", of
+// which GitLab knows "", and at second 10 renamed to g/new.
+func newOracleWorld() *witness {
+	w := &witness{truth: &truth{
+		tagged: []string{"g/app", "g/app/web"},
+		versions: map[int64][]version{1: {
+			{from: clock(0), path: "g/app", rows: map[string]bool{"": true}},
+			{from: clock(10), path: "g/new", rows: map[string]bool{"": true}},
+		}},
+	}}
+	for s := range 40 { // a scan number each second
+		w.numbers = append(w.numbers, number{at: clock(s), last: int64(s)})
+	}
+	return w
+}
+
+func clock(n int) time.Time { return time.Unix(int64(n), 0) }
+
+// right is what a scan of project 1 has to write.
+func right(scan int64, at int) write {
+	return write{ID: int64(at), At: clock(at), Op: "UPDATE", ProjectID: 1, Missing: []string{"web"}, New: row{
+		Run: 1, Scan: scan, Status: completed, FullPath: "g/app", Method: "gitlab", Pages: 1, Listed: 2, Missing: 1,
+	}}
+}
+
+// with changes a write.
+func with(w write, change func(*write)) write {
+	change(&w)
+	return w
+}
+
+func TestOracle(t *testing.T) {
+	failed := row{Run: 1, Scan: 3, Failure: 3, Status: "failed", Error: "no"}
+	renamed := func(scan int64, at int) write {
+		return with(right(scan, at), func(w *write) {
+			w.New.FullPath, w.New.Listed, w.New.Missing, w.Missing = "g/new", 0, 0, nil
+		})
+	}
+	tests := []struct {
+		name   string
+		writes []write
+		seen   []sighting
+		forces []forced
+		want   string // what is counted; "": nothing
+	}{
+		{name: "a right row", writes: []write{right(3, 5)}},
+		{name: "a name too many", want: "rows wrong",
+			writes: []write{with(right(3, 5), func(w *write) { w.Missing, w.New.Missing = []string{"", "web"}, 2 })}},
+		{name: "a name too few", want: "rows wrong",
+			writes: []write{with(right(3, 5), func(w *write) { w.Missing, w.New.Missing = nil, 0 })}},
+		{name: "an empty listing", want: "rows wrong",
+			writes: []write{with(right(3, 5), func(w *write) { w.Missing, w.New.Missing, w.New.Listed = nil, 0, 0 })}},
+		{name: "a count that is not that of the names", want: "rows wrong",
+			writes: []write{with(right(3, 5), func(w *write) { w.New.Missing = 2 })}},
+		{name: "the old path just after a rename", writes: []write{right(8, 11)}},
+		{name: "the old path long after a rename", want: "rows wrong", writes: []write{right(14, 16)}},
+		{name: "the new path after a rename", writes: []write{renamed(12, 13)}},
+		{name: "a scan from before a rename, written long after it", want: "",
+			writes: []write{right(8, 9), with(renamed(11, 30), func(w *write) { w.Old = right(8, 9).New })},
+			forces: []forced{{ids: map[int64]bool{1: true}, least: 9, most: 9}}},
+		{name: "a row that is deleted", want: "rows wrong", writes: []write{with(right(3, 5), func(w *write) { w.Op, w.New = "DELETE", row{} })}},
+		{name: "completed without pages", want: "rows completed without evidence",
+			writes: []write{with(right(3, 5), func(w *write) { w.New.Pages = 0 })}},
+		{name: "an older scan over a newer one", want: "older over newer",
+			writes: []write{with(right(3, 5), func(w *write) { w.Old = right(4, 5).New })}},
+		{name: "failed over completed", want: "older over newer",
+			writes: []write{with(right(3, 5), func(w *write) { w.New, w.Old = failed, right(2, 4).New })}},
+		{name: "completed over a newer failed one",
+			writes: []write{with(right(3, 5), func(w *write) { w.Old = failed; w.Old.Scan = 4 })}},
+		{name: "an earlier run over a later one", want: "older over newer",
+			writes: []write{with(right(9, 9), func(w *write) { w.Old = right(2, 4).New; w.Old.Run = 2 })}},
+		{name: "scanned again although in the table", want: "scans repeated although stashed",
+			writes: []write{right(3, 4), right(7, 8)}},
+		{name: "scanned again by force", writes: []write{right(3, 4), right(7, 8)},
+			forces: []forced{{ids: map[int64]bool{1: true}, least: 4, most: 5}}},
+		{name: "scanned again by a force from before", want: "scans repeated although stashed",
+			writes: []write{right(3, 4), right(7, 8)},
+			forces: []forced{{ids: map[int64]bool{1: true}, least: 1, most: 2}}},
+		{name: "scanned again by another's force", want: "scans repeated although stashed",
+			writes: []write{right(3, 4), right(7, 8)},
+			forces: []forced{{ids: map[int64]bool{2: true}, least: 4, most: 5}}},
+		{name: "two scans at the same time", writes: []write{right(3, 7), right(4, 8)}},
+		{name: "scanned again in another run",
+			writes: []write{right(3, 4), with(right(7, 8), func(w *write) { w.New.Run = 2 })}},
+		{name: "scanned again although stashed throughout", want: "scans repeated although stashed",
+			writes: []write{right(7, 9)},
+			seen:   []sighting{{at: clock(4), projectID: 1, scan: 3}, {at: clock(8), projectID: 1, scan: 3}}},
+		{name: "scanned again after the stash was lost",
+			writes: []write{right(7, 9)},
+			seen:   []sighting{{at: clock(4), projectID: 1, scan: 3}}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := newOracleWorld()
+			w.writes, w.stashed = test.writes, test.seen
+			v := w.judge(test.forces)
+			for _, c := range v.counts() {
+				want := 0
+				if c.what == test.want {
+					want = 1
+				}
+				if len(c.lines) != want {
+					t.Errorf("%s: %d, want %d: %q", c.what, len(c.lines), want, c.lines)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// What a whole run has to have: every outage three times at least, once of it
+// in a quiet window, and a thousand faults.
+func TestScheduleHasEveryKind(t *testing.T) {
+	kinds := allKinds()
+	counts, quiet, all := map[string]int{}, map[string]int{}, 0
+	for _, s := range schedule(1, kinds, 1000) {
+		if s.quiet != nil {
+			quiet[s.quiet.name]++
+			counts[s.quiet.name]++
+			all++
+		}
+		for _, lane := range s.lanes {
+			for _, k := range lane {
+				if k.group() != lane[0].group() {
+					t.Errorf("%s: two groups in one lane", s)
+				}
+				counts[k.name]++
+				all++
+			}
+		}
+		for _, k := range s.singles {
+			counts[k.name] += s.each
+			all += s.each
+		}
+	}
+	for _, k := range kinds {
+		switch {
+		case k.impossible != "":
+			t.Logf("%s is not possible here: %s", k.name, k.impossible)
+		case counts[k.name] < 3:
+			t.Errorf("%s comes up %d times, want 3", k.name, counts[k.name])
+		case !k.single() && quiet[k.name] != 1:
+			t.Errorf("%s is in %d quiet windows, want 1", k.name, quiet[k.name])
+		}
+	}
+	if all < 1000 {
+		t.Errorf("%d faults, want 1000", all)
+	}
+}
+
+func TestSameSeedSameSchedule(t *testing.T) {
+	print := func(seed uint64) string {
+		var text strings.Builder
+		for _, s := range schedule(seed, allKinds(), 1000) {
+			text.WriteString(s.String() + "\n")
+		}
+		return text.String()
+	}
+	if diff := cmp.Diff(print(1), print(1)); diff != "" {
+		t.Errorf("the same seed gives another schedule:\n%s", diff)
+	}
+	if print(1) == print(2) {
+		t.Error("two seeds give the same schedule")
+	}
+	s := schedule(1, allKinds(), 1000)[3]
+	if s.dice(1, 0, 0).Uint64() != s.dice(1, 0, 0).Uint64() || s.dice(1, 0, 0).Uint64() == s.dice(1, 0, 1).Uint64() {
+		t.Error("the dice of a fault depend on something else than seed and place")
+	}
+}
+
+func TestSelectKinds(t *testing.T) {
+	nothing := func(context.Context, *installation, *rand.Rand) (healed, error) { return healed{}, nil }
+	all := []kind{{name: "a/x", inject: nothing}, {name: "a/y", inject: nothing}, {name: "b/x", inject: nothing}}
+	for list, want := range map[string]string{"": "  a/x\n  a/y\n  b/x\n", "a": "  a/x\n  a/y\n", "b/x, a/y": "  b/x\n  a/y\n"} {
+		selected, err := selectKinds(all, list)
+		if err != nil || names(selected) != want {
+			t.Errorf("selectKinds(%q) = %q, %v, want %q", list, names(selected), err, want)
+		}
+	}
+	if _, err := selectKinds(all, "a,c"); err == nil || !strings.Contains(err.Error(), `"c"`) {
+		t.Errorf("error %v, want one that names c", err)
+	}
+}
