@@ -85,6 +85,37 @@ func TestListingIsReadToItsEnd(t *testing.T) {
 	}
 }
 
+// An empty page behind full ones is a listing's end, unless the registry lost
+// everything meanwhile, or found it again.
+func TestP2_AnEmptyPageIsTheEndOnlyOfAListingThatIsStillThere(t *testing.T) {
+	for name, emptyFor := range map[string]int{"whole": 0, "lost for good": 1000, "back at once": 1, "back a moment later": 2} {
+		t.Run(name, func(t *testing.T) {
+			server := registrytest.NewServer(t, registrytest.Options{})
+			pushMany(server.Registry, "g/p", 6)
+			asked := 0
+			server.Hook(func(w http.ResponseWriter, _ *http.Request, page int) bool {
+				if asked == 0 && page < 3 || asked >= emptyFor {
+					return false
+				}
+				asked++
+				_, _ = w.Write([]byte("[]")) // the client has gone
+				return true
+			})
+			client := newClient(t, server.URL, pageSize(2), func(cfg *registry.Config) { cfg.API = registry.GitLab })
+			got, evidence, err := list(t, client, "g/p")
+			if emptyFor == 0 {
+				if err != nil || len(got) != 6 || evidence.Pages != 4 {
+					t.Errorf("listing = %v, %+v, %v", got, evidence, err)
+				}
+				return
+			}
+			if answer := failure(t, err); answer.Outage() || !strings.Contains(answer.Reason, "not listed now") {
+				t.Errorf("error = %v, want one that the control is asked about", err)
+			}
+		})
+	}
+}
+
 // TestP2_RepositoriesListedTwiceCountOnce lists pages that overlap: directly, by
 // an ancestor's listing, and by the catalog.
 func TestP2_RepositoriesListedTwiceCountOnce(t *testing.T) {

@@ -26,8 +26,9 @@ func (c *Client) walk(ctx context.Context, route string, size int,
 	decode func(io.Reader) ([]string, error), page func(paths []string) error,
 ) (pages int, err error) {
 	var (
-		at   = c.at(route, url.Values{"n": {strconv.Itoa(size)}})
-		seen = newTrail()
+		at     = c.at(route, url.Values{"n": {strconv.Itoa(size)}})
+		before *url.URL // the page before
+		seen   = newTrail()
 	)
 	for pages = 1; pages <= maxPages; pages++ {
 		var (
@@ -51,11 +52,37 @@ func (c *Client) walk(ctx context.Context, route string, size int,
 			return pages, &Error{StatusCode: http.StatusOK, Path: at.Path, Reason: "200 OK, but the next page cannot be read: " + err.Error(), err: err}
 		}
 		if next == nil {
-			return pages, nil
+			if before != nil && len(paths) == 0 {
+				err = c.confirmEnd(ctx, before, at, decode)
+			}
+			return pages, err
 		}
-		at = next
+		before, at = at, next
 	}
 	return pages, &Error{StatusCode: http.StatusOK, Path: at.Path, Reason: "the listing does not end after 1,000,000 pages"}
+}
+
+// confirmEnd makes sure that a listing is over whose last page is empty, as it is
+// if the pages before are all full. So answers a registry, too, that has just
+// lost everything: then the page before is empty as well.
+func (c *Client) confirmEnd(ctx context.Context, before, last *url.URL, decode func(io.Reader) ([]string, error)) error {
+	for _, page := range []struct {
+		at    *url.URL
+		empty bool
+	}{{before, false}, {last, true}} {
+		var paths []string
+		err := c.do(ctx, page.at, func(_ http.Header, body io.Reader) (err error) {
+			paths, err = decode(body)
+			return err
+		})
+		if err != nil {
+			return later(err, 2)
+		}
+		if (len(paths) == 0) != page.empty {
+			return &Error{StatusCode: http.StatusOK, Path: last.Path, Reason: "200 OK, but what was listed a moment ago is not listed now: the listing may have been cut short"}
+		}
+	}
+	return nil
 }
 
 // later takes from an error of a page after the first what only a first page
