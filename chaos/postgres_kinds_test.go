@@ -95,21 +95,21 @@ func testTheWayThere(t *testing.T, f *flusher) {
 func testSilence(t *testing.T, f *flusher) {
 	f.during(t, func() error { return hang(time.Second)(f.database, t.Context(), nil) })
 	f.healthy(t)
-	silent := make(chan error, 1)
+	silent := make(chan struct{})
 	go func() {
-		_, err := f.db.State(t.Context())
-		silent <- err
+		_, _ = f.db.State(t.Context())
+		close(silent)
 	}()
 	if err := f.swallow(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
 	select {
-	case err := <-silent:
-		t.Errorf("there was an answer, or an end: %v", err)
+	case <-silent:
+		t.Error("there was an answer, or an end")
 	default:
 	}
 	f.proxy.Cut()
-	_ = <-silent // nil if another connection was tried
+	<-silent
 	f.healthy(t)
 }
 
