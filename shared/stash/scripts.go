@@ -12,13 +12,17 @@ const stateOf = `
 local results, order, size = KEYS[1], KEYS[2], KEYS[3]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- What is no whole number was written by a foreign hand.
+local function number(text)
+  return text and string.match(text, '^%d+$') and #text < 16 and tonumber(text)
+end
 local function state()
   local entries = redis.call('ZCARD', order)
   if entries == 0 then
     return {0, 0, 0}
   end
-  local bytes = tonumber(redis.call('HGET', size, 'bytes') or 0)
-  local since = tonumber(redis.call('HGET', size, 'since') or now)
+  local bytes = number(redis.call('HGET', size, 'bytes')) or 0
+  local since = number(redis.call('HGET', size, 'since')) or now
   return {entries, bytes, math.max(0, now - since)}
 end
 `
@@ -53,7 +57,7 @@ for i = 3, #ARGV, 3 do
   end
 end
 
-local total = tonumber(redis.call('HGET', size, 'bytes') or 0) + bytes
+local total = (number(redis.call('HGET', size, 'bytes')) or 0) + bytes
 local over = more > 0 and before + more > tonumber(ARGV[1])
   or bytes > 0 and total > tonumber(ARGV[2])
 local answer
@@ -69,7 +73,9 @@ for _, i in ipairs(taken) do
 end
 if #taken > 0 then
   redis.call('HSET', size, 'bytes', total)
-  redis.call('HSETNX', size, 'since', now)
+  if not number(redis.call('HGET', size, 'since')) then
+    redis.call('HSET', size, 'since', now)
+  end
 end
 for _, key in ipairs(KEYS) do
   redis.call('EXPIRE', key, 7 * 24 * 3600)
@@ -124,8 +130,8 @@ end
 if redis.call('ZCARD', order) == 0 then
   redis.call('DEL', results, order, size)
 elseif removed > 0 then
-  redis.call('HINCRBY', size, 'bytes', -bytes)
-  redis.call('HSET', size, 'since', now)
+  local left = math.max(0, (number(redis.call('HGET', size, 'bytes')) or 0) - bytes)
+  redis.call('HSET', size, 'bytes', left, 'since', now)
 end
 return removed
 `)

@@ -75,7 +75,7 @@ func (s *Stash) Put(ctx context.Context, results []gitlab.Result) (State, error)
 	for _, e := range entries {
 		args = append(args, e.field, e.scan, e.value)
 	}
-	reply, err := putScript.Run(ctx, s.rdb, dataKeys(), args...).Int64Slice()
+	reply, err := numbers(putScript.Run(ctx, s.rdb, dataKeys(), args...), 4)
 	if err != nil {
 		return State{}, fmt.Errorf("stash %d results: %w", len(results), err)
 	}
@@ -112,7 +112,7 @@ func (s *Stash) Done(ctx context.Context, ids []int64, after int64) (map[int64]b
 
 // State tells how full the stash is.
 func (s *Stash) State(ctx context.Context) (State, error) {
-	reply, err := stateScript.Run(ctx, s.rdb, dataKeys()).Int64Slice()
+	reply, err := numbers(stateScript.Run(ctx, s.rdb, dataKeys()), 3)
 	if err != nil {
 		return State{}, fmt.Errorf("state of the stash: %w", err)
 	}
@@ -177,6 +177,16 @@ func (s *Stash) Clear(ctx context.Context) error {
 		return fmt.Errorf("clear the stash: %w", err)
 	}
 	return nil
+}
+
+// numbers are the n numbers that a script answers with; a Redis that is not what
+// it seems to be may answer anything.
+func numbers(answer *redis.Cmd, n int) ([]int64, error) {
+	reply, err := answer.Int64Slice()
+	if err == nil && len(reply) != n {
+		err = fmt.Errorf("redis answers with %d numbers instead of %d", len(reply), n)
+	}
+	return reply, err
 }
 
 func parseState(reply []int64) State {
