@@ -35,6 +35,7 @@ func newQueuePages(rdb redis.UniversalClient, writes bool) (http.Handler, error)
 		return nil, err
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer refuseIllegible(w)
 		switch {
 		case strings.HasPrefix(r.URL.Path, queuesRoot+"/static/"):
 			// A megabyte of scripts whose names change with their content.
@@ -46,6 +47,14 @@ func newQueuePages(rdb redis.UniversalClient, writes bool) (http.Handler, error)
 			page.serve(w, r, pages)
 		}
 	}), nil
+}
+
+// refuseIllegible answers where asynqmon panics: it does where a foreign hand has
+// written to the queue's keys.
+func refuseIllegible(w http.ResponseWriter) {
+	if r := recover(); r != nil {
+		http.Error(w, "what Redis holds is not the queue's", http.StatusBadGateway)
+	}
 }
 
 // formatResult is tasks.FormatResult for a caller that may not say the type:

@@ -2,8 +2,6 @@ package dashboard
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -161,16 +159,10 @@ func (r *reader) readWork(ctx context.Context, s *snapshot) (err error) {
 
 // readQueues takes a queue nobody has enqueued to yet for an empty one.
 func (r *reader) readQueues(_ context.Context, s *snapshot) error {
-	known, err := r.inspector.Queues()
-	if err != nil {
-		return fmt.Errorf("list the queues: %w", err)
-	}
 	for _, name := range tasks.Queues() {
-		queue := &asynq.QueueInfo{Queue: name}
-		if slices.Contains(known, name) {
-			if queue, err = r.inspector.GetQueueInfo(name); err != nil {
-				return fmt.Errorf("queue %s: %w", name, err)
-			}
+		queue, err := tasks.Info(r.inspector, name)
+		if err != nil {
+			return err
 		}
 		s.queues = append(s.queues, *queue)
 	}

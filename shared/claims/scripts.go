@@ -96,6 +96,9 @@ func (c *Claims) ask(ctx context.Context, w Work, token int64) (Outcome, int, er
 	if err != nil {
 		return 0, 0, err
 	}
+	if len(reply) != 2 {
+		return 0, 0, fmt.Errorf("redis answers with %d numbers instead of 2", len(reply))
+	}
 	return Outcome(reply[0]), int(reply[1]), nil
 }
 

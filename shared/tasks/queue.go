@@ -17,7 +17,8 @@ func NewClient(rdb redis.UniversalClient) *asynq.Client { return asynq.NewClient
 
 // Info tells what a queue holds; a queue to which nothing was ever enqueued
 // holds nothing.
-func Info(inspector *asynq.Inspector, queue string) (*asynq.QueueInfo, error) {
+func Info(inspector *asynq.Inspector, queue string) (info *asynq.QueueInfo, err error) {
+	defer illegible(&err)
 	known, err := inspector.Queues()
 	if err != nil {
 		return nil, fmt.Errorf("list the queues: %w", err)
@@ -25,11 +26,19 @@ func Info(inspector *asynq.Inspector, queue string) (*asynq.QueueInfo, error) {
 	if !slices.Contains(known, queue) {
 		return &asynq.QueueInfo{Queue: queue}, nil
 	}
-	info, err := inspector.GetQueueInfo(queue)
+	info, err = inspector.GetQueueInfo(queue)
 	if err != nil {
 		return nil, fmt.Errorf("look at queue %s: %w", queue, err)
 	}
 	return info, nil
+}
+
+// illegible makes an error of a panic: asynq panics where a foreign hand has
+// written to its keys.
+func illegible(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("what Redis holds is not the queue's: %v", r)
+	}
 }
 
 // mostActive bounds how many active tasks of a queue are looked at: there are
@@ -63,6 +72,7 @@ func enqueue(ctx context.Context, client *asynq.Client, queue string, b Batch, s
 // others. enqueued tells that it was not there, ended that it was and is over:
 // completed, or archived.
 func Requeue(ctx context.Context, rdb redis.UniversalClient, b Batch, payload []byte) (enqueued, ended bool, err error) {
+	defer illegible(&err)
 	s, err := DecodeScan(payload)
 	if err != nil {
 		return false, false, err
@@ -88,8 +98,8 @@ type Running struct {
 }
 
 // Active lists the scans that the queues believe to be running.
-func Active(inspector *asynq.Inspector) ([]Running, error) {
-	var running []Running
+func Active(inspector *asynq.Inspector) (running []Running, err error) {
+	defer illegible(&err)
 	for _, queue := range []string{QueueScan, QueueAdhoc, QueueRescue} {
 		active, err := inspector.ListActiveTasks(queue, asynq.PageSize(mostActive))
 		if errors.Is(err, asynq.ErrQueueNotFound) {
