@@ -152,3 +152,26 @@ func TestAForgedHoldEndsWhenTheRegistryWorks(t *testing.T) {
 	w.consumer()
 	w.await("all projects are completed", w.completed(20))
 }
+
+// The control's path comes from Redis, and goes into a request.
+func TestAForgedControlAsksNothingElseOfTheRegistry(t *testing.T) {
+	w := newWorld(t)
+	w.projects(20)
+	run := w.begin()
+	forged := `{"run":` + fmt.Sprint(run.ID) + `,"path":"../../../v2/secret/manifests"}`
+	forge := func() bool {
+		return w.redis.Set(t.Context(), "regmend:control", forged, 0).Err() == nil
+	}
+	mend := w.registry.Fail(registrytest.Where{Kind: registrytest.List}, registrytest.Status(http.StatusServiceUnavailable, "UNAVAILABLE"))
+	w.producer()
+	w.consumer()
+	w.await("it holds", func() bool { return forge() && w.hold().Reason != "" })
+	w.during(3*time.Second, "the control stays forged", forge)
+	mend()
+	w.await("all projects are completed", func() bool { return forge() && w.completed(20)() })
+	for _, req := range w.registry.Requests() {
+		if strings.Contains(req.URI, "..") || strings.Contains(req.URI, "secret") {
+			t.Fatalf("%s was asked", req.URI)
+		}
+	}
+}

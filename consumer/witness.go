@@ -125,7 +125,8 @@ func (w *witness) prove(ctx context.Context, state postgres.State, suspect gitla
 		return err
 	}
 	emptied := false
-	if known && control != suspect.RegistryPath() {
+	// A path no repository has was written by a foreign hand.
+	if known && control != suspect.RegistryPath() && gitlab.ValidRepositoryPath(control) {
 		listed, err := w.lists(ctx, control)
 		switch {
 		case listed:
