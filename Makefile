@@ -50,6 +50,14 @@ $(GOLANGCI_LINT):
 	GOBIN=$(CURDIR)/.cache/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	mv .cache/bin/golangci-lint $@
 
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
+
+.PHONY: vulncheck
+vulncheck: ## look for known vulnerabilities, where the database of them can be reached
+	@if curl --silent --fail --max-time 10 --output /dev/null https://vuln.go.dev/index/db.json; \
+	then go run $(GOVULNCHECK) ./...; \
+	else echo "govulncheck: NOT RUN, https://vuln.go.dev cannot be reached" >&2; fi
+
 .PHONY: schema-dump
 schema-dump: ## write schema/structure.sql anew, after a new migration
 	@demo/install.sh initdb
