@@ -138,7 +138,7 @@ func (m *mender) mend(ctx context.Context, reason error, seen board.Notices) {
 	if err != nil || !state.Settings.ScanEnabled || !m.due(seen.Hold) {
 		return
 	}
-	try, alone := m.task(reason, seen)
+	try, alone := m.task(state, reason, seen)
 	if try == nil {
 		return
 	}
@@ -167,6 +167,8 @@ func (m *mender) settle(ctx, slot context.Context, err error) bool {
 		return true
 	case slot.Err() != nil: // it was cut short
 		return true
+	case errors.Is(err, errAnother):
+		m.failed(0) // the keeper says so
 	case registrys(err):
 		_ = m.hold(ctx, err) // the reason stands on the board
 	default:
@@ -178,11 +180,11 @@ func (m *mender) settle(ctx, slot context.Context, err error) bool {
 
 // task picks what is to be done, nil if nothing is, and tells whether one
 // consumer does it for all.
-func (m *mender) task(reason error, seen board.Notices) (do try, alone bool) {
+func (m *mender) task(state postgres.State, reason error, seen board.Notices) (do try, alone bool) {
 	var broken held
 	errors.As(reason, &broken)
 	switch {
-	case m.identity() == "":
+	case m.identity() == "", broken.kind == board.HoldRun && another(state, m.identity()):
 		return m.identify, false
 	case broken.kind == board.HoldRegistry:
 		return m.prove, true
@@ -201,16 +203,29 @@ func (m *mender) unlock(ctx context.Context) {
 	}
 }
 
-// identify asks the registry who it is. That it answers does not end a hold:
-// GitLab's registry answers that much while its database is down.
-func (m *mender) identify(ctx context.Context, _ postgres.State) error {
+// errAnother says that the registry is not the run's.
+var errAnother = errors.New("the registry is another one than the run's")
+
+// identify asks the registry who it is, and again while it seems to be another
+// one than the run's: one whose metadata database is off for a moment does. That
+// it answers does not end a hold: GitLab's registry answers that much while its
+// database is down.
+func (m *mender) identify(ctx context.Context, state postgres.State) error {
 	found, err := m.registry.Probe(ctx)
 	if err != nil {
 		return err
 	}
 	m.know(found.Identity)
 	m.log.WithFields(logrus.Fields{"registry": found.Identity, "version": found.Version}).Info("registry found")
+	if another(state, found.Identity) {
+		return errAnother
+	}
 	return nil
+}
+
+// another tells whether the identity is of another registry than the run's.
+func another(state postgres.State, identity string) bool {
+	return state.Run.ID != 0 && state.Run.Registry != identity
 }
 
 func (m *mender) know(identity string) {

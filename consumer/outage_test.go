@@ -55,6 +55,22 @@ func TestP10_AFailingRegistryIsNoFailingProject(t *testing.T) {
 	}
 }
 
+// GitLab's registry without its metadata database looks like another one.
+func TestP10_AConsumerThatStartsInAnOutageGoesOnAfterIt(t *testing.T) {
+	w := newWorld(t)
+	w.projects(50)
+	w.begin()
+	off := registrytest.Status(http.StatusNotFound, "")
+	probes := w.registry.Fail(registrytest.Where{Kind: registrytest.Probe}, off)
+	lists := w.registry.Fail(registrytest.Where{Kind: registrytest.List}, off)
+	w.consumer()
+	w.producer()
+	w.await("the run is why all hold", w.holds(board.HoldRun))
+	probes()
+	lists()
+	w.within(recovery, "all projects are completed", w.completed(50))
+}
+
 func TestP10_RetryAfterIsRespectedByAll(t *testing.T) {
 	w := newWorld(t)
 	w.projects(50)
