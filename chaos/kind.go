@@ -22,6 +22,9 @@ type kind struct {
 	inject func(ctx context.Context, in *installation, dice *rand.Rand) (healed, error)
 	// spoil is one bad answer to a listing of a project.
 	spoil func(p gitlabtest.Project, dice *rand.Rand) registrytest.Fault
+	// outage tells that a bad answer is one for which everyone holds for a
+	// while, so that many of it leave no time for others.
+	outage bool
 	// limit is how long it may take until work goes on.
 	limit time.Duration
 	// impossible says why this machine cannot have the fault; "" where it can.

@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // options are what the command line says.
@@ -56,6 +58,8 @@ func start(o options, out io.Writer) int {
 	// A second signal ends it at once, and with it all it started.
 	context.AfterFunc(ctx, stop)
 
+	redis.SetLogger(quiet{}) // it complains of the outages, which are meant
+
 	err := chaos(ctx, o, out)
 	switch {
 	case err == nil:
@@ -67,6 +71,10 @@ func start(o options, out io.Writer) int {
 	}
 	return 1
 }
+
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
 
 // errNotAsPromised ends a run in which something was.
 var errNotAsPromised = errors.New("not everything is as promised")

@@ -16,6 +16,12 @@ import (
 // spoiled is a bad answer to a listing of a path.
 type spoiled func(path string, dice *rand.Rand) registrytest.Fault
 
+// outageAnswers are those by which a registry says that it is not itself.
+var outageAnswers = map[string]bool{
+	"429-once-integer": true, "429-once-float": true, "429-once-date": true, "503-once": true,
+	"404-empty-once": true, "404-text-once": true, "401-once": true, "connection-dropped": true,
+}
+
 // singleKinds are the bad answers that one listing is given.
 func singleKinds() []kind {
 	var kinds []kind
@@ -56,7 +62,7 @@ func singleKinds() []kind {
 		{"connection-dropped", always(registrytest.Drop())},
 	} {
 		kinds = append(kinds, kind{
-			name: "registry/" + single.name,
+			name: "registry/" + single.name, outage: outageAnswers[single.name],
 			spoil: func(p gitlabtest.Project, dice *rand.Rand) registrytest.Fault {
 				return single.spoil(strings.ToLower(p.FullPath), dice)
 			},

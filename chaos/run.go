@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,6 +76,8 @@ func (r *pass) step(ctx context.Context, s step) error {
 // quiet makes one fault while everything else works, and measures how long it
 // takes until work goes on.
 func (r *pass) quiet(ctx context.Context, s step) error {
+	r.registry.alone.Store(true)
+	defer r.registry.alone.Store(false)
 	rec := r.record(s.quiet.name, s.number)
 	h, err := r.inject(ctx, *s.quiet, s.dice(r.seed, 0, 0), rec)
 	if err != nil || rec.why != "" {
@@ -150,17 +153,14 @@ func (r *pass) storm(ctx context.Context, s step) error {
 	if err := r.spoil(ctx, s); err != nil {
 		return err
 	}
-	var mine []*record
+	mine := make([][]*record, len(s.lanes))
 	var lanes errgroup.Group
 	for l, lane := range s.lanes {
-		for range lane {
-			mine = append(mine, nil)
-		}
-		recs := mine[len(mine)-len(lane):]
 		lanes.Go(func() error {
 			for i, k := range lane {
-				recs[i] = r.record(k.name, s.number)
-				if _, err := r.inject(ctx, k, s.dice(r.seed, l, i), recs[i]); err != nil {
+				rec := r.record(k.name, s.number)
+				mine[l] = append(mine[l], rec)
+				if _, err := r.inject(ctx, k, s.dice(r.seed, l, i), rec); err != nil {
 					return err
 				}
 			}
@@ -175,7 +175,7 @@ func (r *pass) storm(ctx context.Context, s step) error {
 	if err != nil && !errors.As(err, &late) {
 		return err
 	}
-	for _, rec := range mine {
+	for _, rec := range slices.Concat(mine...) {
 		if rec.why == "" {
 			rec.why, rec.survived = late.what, late.what == ""
 		}
@@ -199,7 +199,7 @@ func (r *pass) spoil(ctx context.Context, s step) error {
 	quiet := len(s.lanes) == 0
 	var answers []*badAnswer
 	for i, k := range s.singles {
-		for n := range s.each {
+		for n := range s.times(k) {
 			dice := s.dice(r.seed, 100+i, n)
 			p := r.pick(dice)
 			a := &badAnswer{project: p, quiet: quiet, scan: scan, epoch: epoch}

@@ -19,12 +19,19 @@ type step struct {
 	each    int
 }
 
-// storms is how often each outage comes up in storms, beside its quiet window,
-// before the schedule is through; singlesEach how often each single bad answer
-// does in each storm.
+// times is how often the step gives a single bad answer.
+func (s step) times(k kind) int {
+	if k.outage {
+		return 1
+	}
+	return s.each
+}
+
+// outagesInStorms is how often each outage comes up in storms, beside its quiet
+// window. A storm comes after so many quiet windows.
 const (
 	outagesInStorms = 2
-	quietPerStorm   = 4
+	quietPerStorm   = 6
 )
 
 // schedule is decided by the seed alone. It is through when each outage was
@@ -45,7 +52,7 @@ func schedule(seed uint64, kinds []kind, faults int) []step {
 	shuffle(dice, quiet)
 	storms := max(1, len(quiet)/quietPerStorm)
 	lanes := dealLanes(dice, outages, storms)
-	each := eachSingle(len(singles), storms, faults-len(outages)*(1+outagesInStorms))
+	each := eachSingle(singles, storms, faults-len(outages)*(1+outagesInStorms))
 	var steps []step
 	if len(singles) > 0 {
 		steps = append(steps, step{singles: singles, each: 1})
@@ -96,13 +103,20 @@ func groups(kinds []kind) []string {
 	return groups
 }
 
-// eachSingle is how often each single bad answer is given in a storm, so that
-// there are enough faults in all.
-func eachSingle(kinds, storms, wanted int) int {
-	if kinds == 0 {
-		return 0
+// eachSingle is how often a bad answer that is no outage is given in a storm, so
+// that there are enough faults in all.
+func eachSingle(kinds []kind, storms, wanted int) int {
+	often := 0
+	for _, k := range kinds {
+		if !k.outage {
+			often++
+		}
 	}
-	return max(1, (wanted-kinds+kinds*storms-1)/(kinds*storms))
+	if often == 0 {
+		return 1
+	}
+	wanted -= len(kinds) + storms*(len(kinds)-often)
+	return max(1, (wanted+often*storms-1)/(often*storms))
 }
 
 func shuffle(dice *rand.Rand, kinds []kind) {
@@ -125,8 +139,12 @@ func (s step) String() string {
 			text += " " + k.name
 		}
 	}
-	if len(s.singles) > 0 {
-		text += fmt.Sprintf(" and %d × %d bad answers", s.each, len(s.singles))
+	answers := 0
+	for _, k := range s.singles {
+		answers += s.times(k)
+	}
+	if answers > 0 {
+		text += fmt.Sprintf(" and %d bad answers", answers)
 	}
 	return text
 }

@@ -30,8 +30,8 @@ func TestScheduleHasEveryKind(t *testing.T) {
 			}
 		}
 		for _, k := range s.singles {
-			counts[k.name] += s.each
-			all += s.each
+			counts[k.name] += s.times(k)
+			all += s.times(k)
 		}
 	}
 	for _, k := range kinds {
