@@ -40,7 +40,6 @@ func (d *database) loseCommit(ctx context.Context, feed feeding) error {
 // What a transaction did is rolled back, but a sequence keeps count.
 const (
 	armRefusal = `
-DROP SCHEMA IF EXISTS faults CASCADE;
 CREATE SCHEMA faults;
 CREATE SEQUENCE faults.refused;
 CREATE FUNCTION faults.refuse() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -54,7 +53,10 @@ $$;
 CREATE TRIGGER faults_refuse BEFORE INSERT ON regmend.data_repair_details
     FOR EACH STATEMENT EXECUTE FUNCTION faults.refuse()`
 
-	disarmRefusal = `DROP SCHEMA IF EXISTS faults CASCADE`
+	// In this order no flush is in the way.
+	disarmRefusal = `
+DROP TRIGGER faults_refuse ON regmend.data_repair_details;
+DROP SCHEMA faults CASCADE`
 
 	serializationFailure = "40001"
 	refusals             = 3

@@ -30,7 +30,7 @@ type database struct {
 
 	primary *servers.Postgres
 	standby *servers.Postgres
-	bouncer *servers.PgBouncer
+	bouncer *bouncer
 	proxy   *proxy.Proxy
 	dir     string   // of dumps
 	runtime *sqlx.DB // as regmend gets there
@@ -158,13 +158,14 @@ func (d *database) startBouncer(ctx context.Context, in *installation) error {
 	if err != nil {
 		return err
 	}
-	if d.bouncer, err = servers.StartPgBouncer(ctx, dir, d.primary); err != nil {
+	if d.bouncer, err = startBouncer(ctx, dir, d.primary); err != nil {
 		return err
 	}
-	if d.proxy, err = proxy.Start(onPort(d.bouncer.Port)); err != nil {
+	if d.proxy, err = proxy.Start(onPort(d.bouncer.server.Port)); err != nil {
 		return err
 	}
-	if d.runtime, err = openDatabase(d.url(runtimeRole)); err != nil {
+	// Without a limit, the driver waits for ever for a PgBouncer that is silent.
+	if d.runtime, err = openDatabase(d.url(runtimeRole) + "&connect_timeout=5"); err != nil {
 		return err
 	}
 	d.runtime.SetMaxIdleConns(-1)
@@ -203,7 +204,7 @@ func (d *database) stop() error {
 		errs = append(errs, d.proxy.Close())
 	}
 	if d.bouncer != nil {
-		errs = append(errs, d.bouncer.Stop())
+		errs = append(errs, d.bouncer.stop())
 	}
 	for _, server := range []*servers.Postgres{d.standby, d.primary} {
 		if server != nil {
@@ -221,6 +222,9 @@ func (d *database) recovered(ctx context.Context) (healed, error) {
 		_, err := d.runtime.ExecContext(ctx, "SELECT 1")
 		return err == nil, err
 	})
+	if err != nil {
+		err = fmt.Errorf("%w; the end of PgBouncer's log:\n%s", err, d.bouncer.server.Tail())
+	}
 	return healed{since: time.Now()}, err
 }
 

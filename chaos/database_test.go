@@ -197,3 +197,10 @@ func (evens) Uint64() uint64     { return 0 }
 func (odds) Uint64() uint64      { return 1<<64 - 1 }
 func (e evens) dice() *rand.Rand { return rand.New(e) }
 func (o odds) dice() *rand.Rand  { return rand.New(o) }
+
+// crash ends it as nobody asked for.
+func (b *bouncer) crash() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.server.Kill()
+}

@@ -104,11 +104,7 @@ func (d *database) swallow(ctx context.Context, n int) error {
 }
 
 func (d *database) restartBouncer(ctx context.Context, _ *rand.Rand) error {
-	ctx = context.WithoutCancel(ctx)
-	if d.bouncer.Restart(ctx) == nil {
-		return nil
-	}
-	return d.bouncer.Restart(ctx)
+	return d.bouncer.restart(context.WithoutCancel(ctx))
 }
 
 const selectBackends = `

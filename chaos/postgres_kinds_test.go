@@ -81,12 +81,20 @@ func testTheWayThere(t *testing.T, f *flusher) {
 		t.Error("no flush failed while connections were refused")
 	}
 	f.healthy(t)
-	before := f.bouncer.PID()
-	f.during(t, func() error { return f.restartBouncer(t.Context(), nil) })
-	if f.bouncer.PID() == before {
-		t.Error("it is the same PgBouncer as before")
+	for name, end := range map[string]func() error{
+		"restarted": func() error { return f.restartBouncer(t.Context(), nil) },
+		"crashed":   f.bouncer.crash,
+	} {
+		before := f.bouncer.pid()
+		f.during(t, end)
+		err := await(t.Context(), "another PgBouncer runs", 10*time.Second, func(context.Context) (bool, error) {
+			return f.bouncer.pid() != before, nil
+		})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		f.healthy(t)
 	}
-	f.healthy(t)
 	testSilence(t, f)
 }
 

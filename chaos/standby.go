@@ -63,7 +63,7 @@ func (in *installation) mislead(ctx context.Context, dice *rand.Rand) error {
 
 func (d *database) leadToStandby(ctx context.Context, long time.Duration) error {
 	d.proxy.Redirect(onPort(d.standby.Port))
-	defer d.proxy.Redirect(onPort(d.bouncer.Port))
+	defer d.proxy.Redirect(onPort(d.bouncer.server.Port))
 	return during(ctx, long)
 }
 
