@@ -125,8 +125,7 @@ func (w *witness) prove(ctx context.Context, state postgres.State, suspect gitla
 		return err
 	}
 	emptied := false
-	// A path no repository has was written by a foreign hand.
-	if known && control != suspect.RegistryPath() && gitlab.ValidRepositoryPath(control) {
+	if known && control != suspect.RegistryPath() {
 		listed, err := w.lists(ctx, control)
 		switch {
 		case listed:

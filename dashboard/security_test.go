@@ -86,6 +86,11 @@ func TestPagesOutliveWhatIsIllegibleInRedis(t *testing.T) {
 	s := serve(t, dashboard.Config{})
 	s.enabled(t)
 	s.note(t)
+	enqueue(t, s.rdb, scan(t))
+	s.rdb.Set(t.Context(), "asynq:{scan}:processed", "x", 0) // asynq panics at it
+	if got := get(t, s.url+"/queues/api/queues"); got.status != http.StatusBadGateway {
+		t.Errorf("queues = %d", got.status)
+	}
 	for _, key := range s.rdb.Keys(t.Context(), "*").Val() {
 		s.rdb.Del(t.Context(), key)
 		s.rdb.Set(t.Context(), key, "\x1b[31m{", 0)
@@ -115,7 +120,7 @@ func TestAClientThatNeverEndsItsHeaderIsCutOff(t *testing.T) {
 	if err := conn.SetReadDeadline(began.Add(30 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.ReadAll(conn); err != nil || time.Since(began) > 20*time.Second {
+	if _, err := io.ReadAll(conn); err != nil || time.Since(began) > 12*time.Second {
 		t.Errorf("after %s: %v", time.Since(began), err)
 	}
 }
