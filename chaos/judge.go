@@ -24,7 +24,7 @@ func (r *pass) judge(ctx context.Context) (*verdict, error) {
 	if err := r.witness.look(ctx); err != nil {
 		return nil, err
 	}
-	v := r.witness.judge(r.forces.all)
+	v := r.witness.judge(r.forces.all, r.redis.lost())
 	v.secrets = seen
 	v.overCap = r.caps.exceeded(r.registry.requests())
 	if restErr != nil {
@@ -55,10 +55,12 @@ func (r *pass) skipped(ctx context.Context, id int64, v *verdict) error {
 }
 
 // judgeAnswers decides which bad answers were survived: those after which the
-// project has its right row. One that was never asked for is no fault.
+// project has its right row. What was never given is no fault.
 func (r *pass) judgeAnswers(v *verdict) {
 	broken := len(v.skipped)+len(v.wrong)+len(v.unproven) > 0
-	r.records = slices.DeleteFunc(r.records, func(rec *record) bool { return rec.answer != nil && !rec.answer.given() })
+	r.records = slices.DeleteFunc(r.records, func(rec *record) bool {
+		return rec.unmade != "" || rec.answer != nil && !rec.answer.given()
+	})
 	for _, rec := range r.records {
 		if rec.answer == nil {
 			continue

@@ -59,14 +59,16 @@ const late = 2 * time.Second
 type oracle struct {
 	*witness
 	forces []forced
+	losses []time.Time // when Redis lost what it held
 	verdict
 }
 
-// judge looks at everything that was written.
-func (w *witness) judge(forces []forced) verdict {
+// judge looks at everything that was written. Redis may have lost the stash at
+// the times of losses, but at no other.
+func (w *witness) judge(forces []forced, losses []time.Time) verdict {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	o := &oracle{witness: w, forces: forces}
+	o := &oracle{witness: w, forces: forces, losses: losses}
 	o.verdict.writes = len(w.writes)
 	byProject := map[int64][]write{}
 	for _, found := range w.writes {
@@ -181,42 +183,65 @@ func (o *oracle) began(epoch int, scan int64) (from, to time.Time) {
 }
 
 // repeats complains of scans of a project that began when a completed result of
-// the same run was in the table, or in the stash throughout, and that nobody
-// asked for again (P8).
+// the same run was in the table, or had been stashed, and that nobody asked for
+// again (P8).
 func (o *oracle) repeats(writes []write, stashed []sighting) {
 	for i, w := range writes {
 		if w.New.Status != completed || w.Op == "UPDATE" && w.New.Scan == w.Old.Scan {
 			continue
 		}
-		from, to := o.began(w.Epoch, w.New.Scan)
-		if i > 0 {
-			before := writes[i-1]
-			if before.Epoch == w.Epoch && before.New.Run == w.New.Run && before.New.Status == completed &&
-				before.New.Scan < w.New.Scan && before.At.Before(from) && before.Op != "DELETE" {
-				o.repeat(w, before.New.Scan, "in the table")
-				continue
-			}
-		}
-		if scan := throughout(stashed, w, from, to); scan > 0 {
+		from, _ := o.began(w.Epoch, w.New.Scan)
+		if scan := inTable(writes[:i], w, from); scan > 0 {
+			o.repeat(w, scan, "in the table")
+		} else if scan := o.inStash(writes[:i], w, stashed, from); scan > 0 {
 			o.repeat(w, scan, "in the stash")
 		}
 	}
 }
 
-// throughout is the scan number of an earlier result that was in the stash
-// before and after the scan of w began, 0 if there is none.
-func throughout(stashed []sighting, w write, from, to time.Time) int64 {
-	var before int64
+// inTable is the scan number of the completed result of the same run that was
+// in the table when the scan of w began, 0 if there was none.
+func inTable(earlier []write, w write, began time.Time) int64 {
+	if len(earlier) == 0 {
+		return 0
+	}
+	was := earlier[len(earlier)-1]
+	if was.Epoch == w.Epoch && was.New.Run == w.New.Run && was.New.Status == completed && was.New.Scan < w.New.Scan && was.At.Before(began) {
+		return was.New.Scan
+	}
+	return 0
+}
+
+// inStash is the scan number of a completed result of the same run that had been
+// stashed before the scan of w began, and that nothing but the flush should have
+// removed meanwhile; 0 if there was none.
+func (o *oracle) inStash(earlier []write, w write, stashed []sighting, began time.Time) int64 {
+	if len(o.truth.between(w.ProjectID, began.Add(-time.Minute), w.At)) > 1 {
+		return 0 // renamed: what was stashed is rightly discarded
+	}
 	for _, s := range stashed {
-		switch {
-		case s.epoch != w.Epoch || s.scan >= w.New.Scan:
-		case s.at.Before(from):
-			before = s.scan
-		case s.at.After(to) && s.scan == before:
+		same := s.epoch == w.Epoch && s.scan < w.New.Scan && s.scan > o.begins[runOf{w.Epoch, w.New.Run}]
+		if same && s.at.Before(began) && !o.lost(s.at, began) && !writtenBefore(earlier, s) {
 			return s.scan
 		}
 	}
 	return 0
+}
+
+// lossGrace is how long before it was noted Redis may have lost something.
+const lossGrace = 5 * time.Second
+
+// lost tells whether Redis may have lost what was in the stash meanwhile.
+func (o *oracle) lost(from, to time.Time) bool {
+	return slices.ContainsFunc(o.losses, func(at time.Time) bool {
+		return at.After(from.Add(-lossGrace)) && at.Before(to.Add(lossGrace))
+	})
+}
+
+// writtenBefore tells whether the result that was seen, or a later one, is among
+// the writes.
+func writtenBefore(writes []write, s sighting) bool {
+	return slices.ContainsFunc(writes, func(w write) bool { return w.Epoch == s.epoch && w.New.Scan >= s.scan })
 }
 
 // repeat complains of w unless it was asked for.

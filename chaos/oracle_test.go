@@ -8,7 +8,7 @@ import (
 // The oracle's world: project 1 at g/app with the repositories "" and "web", of
 // which GitLab knows "", and at second 10 renamed to g/new.
 func newOracleWorld() *witness {
-	w := &witness{truth: &truth{
+	w := &witness{begins: map[runOf]int64{{run: 2}: 5}, truth: &truth{
 		tagged: []string{"g/app", "g/app/web"},
 		versions: map[int64][]version{1: {
 			{from: clock(0), path: "g/app", rows: map[string]bool{"": true}},
@@ -48,6 +48,7 @@ func TestOracle(t *testing.T) {
 		writes []write
 		seen   []sighting
 		forces []forced
+		losses []time.Time
 		want   string // what is counted; "": nothing
 	}{
 		{name: "a right row", writes: []write{right(3, 5)}},
@@ -93,14 +94,20 @@ func TestOracle(t *testing.T) {
 			writes: []write{right(7, 9)},
 			seen:   []sighting{{at: clock(4), projectID: 1, scan: 3}, {at: clock(8), projectID: 1, scan: 3}}},
 		{name: "scanned again after the stash was lost",
-			writes: []write{right(7, 9)},
-			seen:   []sighting{{at: clock(4), projectID: 1, scan: 3}}},
+			writes: []write{right(7, 9)}, losses: []time.Time{clock(5)},
+			seen: []sighting{{at: clock(4), projectID: 1, scan: 3}}},
+		{name: "scanned again after it vanished from the stash", want: "scans repeated although stashed",
+			writes: []write{right(7, 9)}, losses: []time.Time{clock(30)},
+			seen: []sighting{{at: clock(4), projectID: 1, scan: 3}}},
+		{name: "scanned again after it was discarded with its run",
+			writes: []write{with(right(17, 19), func(w *write) { w.New.FullPath = "g/app"; w.New.Run = 2 })},
+			seen:   []sighting{{at: clock(4), projectID: 1, scan: 3}}, want: "rows wrong"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			w := newOracleWorld()
 			w.writes, w.stashed = test.writes, test.seen
-			v := w.judge(test.forces)
+			v := w.judge(test.forces, test.losses)
 			for _, c := range v.counts() {
 				want := 0
 				if c.what == test.want {

@@ -31,6 +31,7 @@ type record struct {
 	at       time.Time
 	survived bool
 	why      string        // it was not survived
+	unmade   string        // why the fault could not be made: it is none
 	recovery time.Duration // of one in a quiet window; 0 where it was not measured
 	plain    *plainWatch
 	answer   *badAnswer // of a single one
@@ -80,7 +81,7 @@ func (r *pass) quiet(ctx context.Context, s step) error {
 	defer r.registry.alone.Store(false)
 	rec := r.record(s.quiet.name, s.number)
 	h, err := r.inject(ctx, *s.quiet, s.dice(r.seed, 0, 0), rec)
-	if err != nil || rec.why != "" {
+	if err != nil || rec.why != "" || rec.unmade != "" {
 		return err
 	}
 	err = r.back(ctx, h, s.quiet.limit)
@@ -98,7 +99,8 @@ func (r *pass) quiet(ctx context.Context, s step) error {
 }
 
 // inject makes a fault from its beginning to its end. What regmend did wrong
-// meanwhile is recorded; an error says that the fault could not be made.
+// meanwhile is recorded, and that the fault could not be made, as while another
+// one lasts; an error says that the harness itself has to end.
 func (r *pass) inject(ctx context.Context, k kind, dice *rand.Rand, rec *record) (healed, error) {
 	began := time.Now()
 	h, err := k.inject(ctx, r.installation, dice)
@@ -107,8 +109,13 @@ func (r *pass) inject(ctx context.Context, k kind, dice *rand.Rand, rec *record)
 		rec.why = wrong.what
 		return h, nil
 	}
+	if ctx.Err() != nil {
+		return h, err
+	}
 	if err != nil {
-		return h, fmt.Errorf("%s: %w", k.name, err)
+		rec.unmade = fmt.Sprintf("%s could not be made: %v", k.name, err)
+		r.tell("%s", rec.unmade)
+		return healed{since: time.Now()}, nil
 	}
 	if h.plain {
 		watched := r.plain.watch(began, h.since)
@@ -198,6 +205,7 @@ func (r *pass) spoil(ctx context.Context, s step) error {
 	}
 	quiet := len(s.lanes) == 0
 	var answers []*badAnswer
+	var ids []int64
 	for i, k := range s.singles {
 		for n := range s.times(k) {
 			dice := s.dice(r.seed, 100+i, n)
@@ -206,7 +214,12 @@ func (r *pass) spoil(ctx context.Context, s step) error {
 			a.given, a.remove = r.registry.spoil(p.FullPath, k.spoil(p, dice))
 			r.record(k.name, s.number).answer = a
 			answers = append(answers, a)
+			ids = append(ids, p.ID)
 		}
+	}
+	// So that each is soon given; some of the projects may be deleted by now.
+	if _, _, _, err := r.regmend(ctx, append([]string{"enqueue"}, words(ids)...)...); err != nil {
+		return err
 	}
 	if !quiet {
 		return nil

@@ -29,7 +29,8 @@ type witness struct {
 	writes  []write
 	stashed []sighting
 	numbers []number
-	epoch   int // how often the database was replaced
+	begins  map[runOf]int64 // scan numbers of the run are higher
+	epoch   int             // how often the database was replaced
 }
 
 // write is one of the result table. Those of a project were committed in the
@@ -68,6 +69,12 @@ type sighting struct {
 	scan      int64
 }
 
+// runOf is a run in a state of the database.
+type runOf struct {
+	epoch int
+	run   int64
+}
+
 // number says which scan number was the last one at a time.
 type number struct {
 	epoch int
@@ -91,7 +98,7 @@ func (in *installation) watch(ctx context.Context) (*witness, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	w := &witness{in: in, truth: truth, end: cancel, at: "0"}
+	w := &witness{in: in, truth: truth, end: cancel, at: "0", begins: map[runOf]int64{}}
 	w.ended.Go(func() { w.every(ctx, w.look) })
 	w.ended.Go(func() { w.every(ctx, w.lookAtStash) })
 	return w, nil
@@ -143,6 +150,13 @@ func (w *witness) read(ctx context.Context) error {
 	if err := db.GetContext(ctx, &n.last, `SELECT last_value FROM regmend.scan_number`); err != nil {
 		return err
 	}
+	var runs []struct {
+		ID   int64 `db:"id"`
+		Scan int64 `db:"scan_number"`
+	}
+	if err := db.SelectContext(ctx, &runs, `SELECT id, scan_number FROM regmend.runs`); err != nil {
+		return err
+	}
 	var writes []write
 	if err := db.SelectContext(ctx, &writes, selectWrites, w.at); err != nil {
 		return err
@@ -150,6 +164,9 @@ func (w *witness) read(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.numbers = append(w.numbers, n)
+	for _, r := range runs {
+		w.begins[runOf{w.epoch, r.ID}] = r.Scan
+	}
 	for _, found := range writes {
 		found.Epoch = w.epoch
 		w.writes = append(w.writes, found)
