@@ -62,6 +62,9 @@ func (k *keeper) run(ctx context.Context) error {
 		reason := k.look(ctx)
 		if k.gate.set(reason) {
 			k.tell(reason)
+			if reason == nil {
+				k.mender.succeeded() // or somebody else did
+			}
 		}
 		seen := k.seen
 		mending.TryGo(func() error { k.mender.mend(ctx, reason, seen); return nil })

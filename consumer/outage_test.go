@@ -71,6 +71,23 @@ func TestP10_AConsumerThatStartsInAnOutageGoesOnAfterIt(t *testing.T) {
 	w.within(recovery, "all projects are completed", w.completed(50))
 }
 
+// An outage that is over, whoever saw that, does not make the next one longer.
+func TestP10_ShortOutagesAreShortHolds(t *testing.T) {
+	w := newWorld(t)
+	w.projects(50)
+	w.set("batch_size", "5")
+	w.begin()
+	for i := range 8 {
+		where := registrytest.Where{Kind: registrytest.List, Repository: app(1 + 6*i), Times: 1}
+		w.registry.Fail(where, registrytest.Status(http.StatusServiceUnavailable, "UNAVAILABLE"))
+	}
+	w.producer()
+	for range 3 {
+		w.consumer()
+	}
+	w.within(25*time.Second, "all projects are completed", w.completed(50))
+}
+
 func TestP10_RetryAfterIsRespectedByAll(t *testing.T) {
 	w := newWorld(t)
 	w.projects(50)
