@@ -192,16 +192,6 @@ func TestPlainRecovery(t *testing.T) {
 	}
 }
 
-// This process as the worker, when the other test starts it.
-func TestPlainWorkerProcess(t *testing.T) {
-	if os.Getenv(plainEnv) == "" {
-		return
-	}
-	if err := plainWorker(t.Context(), os.Stdout); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // awaitPlain looks until the condition holds.
 func awaitPlain(t *testing.T, p *plain, what string, condition func() bool) {
 	t.Helper()
@@ -231,7 +221,7 @@ func TestPlainIsKilledAndLosesItsTasks(t *testing.T) {
 	const password = "the password of plain asynq"
 	server := redistest.Start(t, "--requirepass", password)
 	o := &redis.UniversalOptions{Addrs: []string{server.Addr}, Password: password}
-	p, err := startPlain(t.Context(), t.TempDir(), o, os.Args[0], "-test.run=^TestPlainWorkerProcess$")
+	p, err := startPlain(t.Context(), t.TempDir(), o, os.Args[0], plainVerb)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -205,11 +205,14 @@ func (r *pass) spoil(ctx context.Context, s step) error {
 	}
 	quiet := len(s.lanes) == 0
 	var answers []*badAnswer
-	var ids []int64
+	var ids []int64 // one answer each: the next listing may be a minute away
 	for i, k := range s.singles {
 		for n := range s.times(k) {
 			dice := s.dice(r.seed, 100+i, n)
 			p := r.pick(dice)
+			for slices.Contains(ids, p.ID) {
+				p = r.pick(dice)
+			}
 			a := &badAnswer{project: p, quiet: quiet, scan: scan, epoch: epoch}
 			a.given, a.remove = r.registry.spoil(p.FullPath, k.spoil(p, dice))
 			r.record(k.name, s.number).answer = a
