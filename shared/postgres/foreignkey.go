@@ -53,6 +53,8 @@ func (db *DB) HasForeignKey(ctx context.Context) (bool, error) {
 // foreignKey tells whether the foreign key is there, and whether it holds for
 // every row.
 func (db *DB) foreignKey(ctx context.Context) (present, valid bool, err error) {
+	ctx, cancel := briefly(ctx)
+	defer cancel()
 	err = db.sql.GetContext(ctx, &valid, selectForeignKey)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, false, nil

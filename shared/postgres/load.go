@@ -46,6 +46,8 @@ FROM looked`
 // scan number is above after and that is not due to be tried again. A project
 // without a route has no full path. On a standby it is ErrStandby.
 func (db *DB) Load(ctx context.Context, run Run, ids []int64, after int64) (Loaded, error) {
+	ctx, cancel := briefly(ctx)
+	defer cancel()
 	var loaded Loaded
 	var open pq.Int64Array
 	var paths pq.StringArray
@@ -80,6 +82,8 @@ LEFT JOIN LATERAL (SELECT c.id FROM public.container_repositories c
 // container_repositories on the primary. A row counts whatever its status.
 // It must be asked after the listing. On a standby it is ErrStandby.
 func (db *DB) WithoutRow(ctx context.Context, listed []Listed) ([]Listed, error) {
+	ctx, cancel := briefly(ctx)
+	defer cancel()
 	ids, names := make([]int64, len(listed)), make([]string, len(listed))
 	for i, l := range listed {
 		ids[i], names[i] = l.ProjectID, l.Name

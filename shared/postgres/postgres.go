@@ -53,11 +53,7 @@ func Open(url string) (*DB, error) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
-	connector, err := pq.NewConnectorConfig(config)
-	if err != nil {
-		return nil, errURL
-	}
-	return &DB{sql: pool(connector)}, nil
+	return &DB{sql: pool(connector{config})}, nil
 }
 
 // Close closes the pool, waiting for the statements that run.
@@ -69,8 +65,8 @@ func (db *DB) Ping(ctx context.Context) error {
 	return db.fault(ctx, "reach the database", err)
 }
 
-func pool(connector *pq.Connector) *sqlx.DB {
-	p := sqlx.NewDb(openDB(connector), "postgres")
+func pool(c connector) *sqlx.DB {
+	p := sqlx.NewDb(openDB(c), "postgres")
 	p.SetMaxOpenConns(maxConnections)
 	p.SetMaxIdleConns(maxConnections)
 	p.SetConnMaxIdleTime(maxIdleTime)

@@ -54,6 +54,8 @@ LIMIT $1`
 // Sample returns up to n container repositories of eligible projects with a
 // path, at random; fewer where there are fewer, or where many rows are no use.
 func (db *DB) Sample(ctx context.Context, n int) ([]Sampled, error) {
+	ctx, cancel := briefly(ctx)
+	defer cancel()
 	var rows int
 	if err := db.sql.GetContext(ctx, &rows, countUpTo, smallTable+1); err != nil {
 		return nil, db.fault(ctx, "sample container repositories", err)

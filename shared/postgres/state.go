@@ -45,6 +45,8 @@ type stateRow struct {
 // State reads everything at once, in one statement. A setting that does not
 // fit is an error that names it.
 func (db *DB) State(ctx context.Context) (State, error) {
+	ctx, cancel := briefly(ctx)
+	defer cancel()
 	readAt := time.Now()
 	var row stateRow
 	if err := db.sql.GetContext(ctx, &row, selectState); err != nil {

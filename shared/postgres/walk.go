@@ -47,6 +47,8 @@ SELECT (SELECT last FROM span), (SELECT looked FROM span),
 // (full paths of groups or projects in any case; empty means everything), and
 // without a trustworthy result or with a failure to be tried again.
 func (db *DB) Walk(ctx context.Context, run Run, scope []string, from int64, window, limit int) (Walked, error) {
+	ctx, cancel := briefly(ctx)
+	defer cancel()
 	var last sql.NullInt64
 	var looked int
 	var ids pq.Int64Array
@@ -73,6 +75,8 @@ WHERE d.project_id > $1 AND d.project_id <= $2
 // DropOrphans deletes results in (from, to] whose project is gone, and says
 // how many. With the foreign key there are none.
 func (db *DB) DropOrphans(ctx context.Context, from, to int64) (int64, error) {
+	ctx, cancel := briefly(ctx)
+	defer cancel()
 	result, err := db.sql.ExecContext(ctx, deleteOrphans, from, to)
 	if err != nil {
 		return 0, db.fault(ctx, "drop orphans", err)

@@ -85,6 +85,8 @@ func (db *DB) writeOffender(ctx context.Context, run Run, v verdict, reason erro
 }
 
 func (db *DB) writeTogether(ctx context.Context, run Run, verdicts []verdict) (Written, error) {
+	ctx, cancel := briefly(ctx)
+	defer cancel()
 	var written Written
 	err := db.transact(ctx, nil, func(tx *sqlx.Tx) error {
 		if err := holdRun(ctx, tx, run, highest(verdicts)); err != nil {
