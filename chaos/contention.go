@@ -121,7 +121,7 @@ func deadlock(ctx context.Context, in *installation, dice *rand.Rand) (healed, e
 
 const (
 	// Who waits longest looks for a deadlock: that must be the flush.
-	beVictor    = `SET LOCAL deadlock_timeout = '1min'`
+	beVictor    = `SET LOCAL deadlock_timeout = '10s'`
 	lockResults = `
 SELECT FROM regmend.data_repair_details WHERE project_id = ANY ($1) ORDER BY project_id DESC FOR UPDATE`
 )

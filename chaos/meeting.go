@@ -17,7 +17,7 @@ import (
 
 // meetLimit is how long regmend may take to run into a fault. Other faults may
 // keep it from its work meanwhile.
-const meetLimit = 2 * time.Minute
+const meetLimit = time.Minute
 
 // condition is what is awaited.
 type condition func(context.Context) (bool, error)

@@ -130,7 +130,7 @@ func (o *oracle) content(w write) {
 	}
 	began, _ := o.began(w.Epoch, w.New.Scan)
 	var seen []string
-	for _, v := range o.truth.between(w.ProjectID, earliest(began, w.At.Add(-late)), w.At) {
+	for _, v := range o.truth.between(w.Epoch, w.ProjectID, earliest(began, w.At.Add(-late)), w.At) {
 		if v.path != w.New.FullPath {
 			seen = append(seen, "path "+v.path)
 			continue
@@ -147,7 +147,7 @@ func (o *oracle) content(w write) {
 
 // deletion complains of a row that went without its project.
 func (o *oracle) deletion(w write) {
-	versions := o.truth.between(w.ProjectID, w.At, w.At.Add(late))
+	versions := o.truth.between(w.Epoch, w.ProjectID, w.At, w.At.Add(late))
 	if len(versions) > 0 && versions[len(versions)-1].path != "" {
 		o.wrong = append(o.wrong, fmt.Sprintf("%s: the row was deleted, its project was not", w))
 	}
@@ -216,7 +216,7 @@ func inTable(earlier []write, w write, began time.Time) int64 {
 // stashed before the scan of w began, and that nothing but the flush should have
 // removed meanwhile; 0 if there was none.
 func (o *oracle) inStash(earlier []write, w write, stashed []sighting, began time.Time) int64 {
-	if len(o.truth.between(w.ProjectID, began.Add(-time.Minute), w.At)) > 1 {
+	if len(o.truth.between(w.Epoch, w.ProjectID, began.Add(-time.Minute), w.At)) > 1 {
 		return 0 // renamed: what was stashed is rightly discarded
 	}
 	for _, s := range stashed {

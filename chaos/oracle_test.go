@@ -10,10 +10,10 @@ import (
 func newOracleWorld() *witness {
 	w := &witness{begins: map[runOf]int64{{run: 2}: 5}, truth: &truth{
 		tagged: []string{"g/app", "g/app/web"},
-		versions: map[int64][]version{1: {
-			{from: clock(0), path: "g/app", rows: map[string]bool{"": true}},
+		epochs: []map[int64][]version{{1: {
+			{path: "g/app", rows: map[string]bool{"": true}},
 			{from: clock(10), path: "g/new", rows: map[string]bool{"": true}},
-		}},
+		}}},
 	}}
 	for s := range 40 { // a scan number each second
 		w.numbers = append(w.numbers, number{at: clock(s), last: int64(s)})

@@ -225,7 +225,7 @@ func testFrozen(t *testing.T, f *flusher) {
 		t.Fatal(err)
 	}
 	defer known.Close()
-	f.in.witness = &witness{in: f.in, truth: &truth{versions: map[int64][]version{}}}
+	f.in.witness = &witness{in: f.in, truth: &truth{epochs: []map[int64][]version{{}}}}
 	ids, err := f.in.insertLost(t.Context(), rand.New(rand.NewPCG(1, 2)), 20)
 	if err != nil {
 		t.Fatal(err)

@@ -17,8 +17,8 @@ import (
 type truth struct {
 	tagged []string // sorted; never changes
 
-	mu       sync.Mutex
-	versions map[int64][]version // by project, in the order of time
+	mu     sync.Mutex
+	epochs []map[int64][]version // for each state of the database: by project, in the order of time
 }
 
 // version is what was so of a project from a time on.
@@ -29,12 +29,13 @@ type version struct {
 }
 
 func newTruth(ctx context.Context, db *sqlx.DB, tagged []string) (*truth, error) {
-	t := &truth{tagged: tagged, versions: map[int64][]version{}}
-	return t, t.read(ctx, db, time.Time{})
+	t := &truth{tagged: tagged}
+	return t, t.replaced(ctx, db)
 }
 
-// read notes what is so of every project from a time on.
-func (t *truth) read(ctx context.Context, db *sqlx.DB, from time.Time) error {
+// replaced notes what is so of every project in another state of the database:
+// no result of the one before is to be written any more.
+func (t *truth) replaced(ctx context.Context, db *sqlx.DB) error {
 	paths, err := gitlabtest.Eligible(ctx, db)
 	if err != nil {
 		return err
@@ -43,21 +44,14 @@ func (t *truth) read(ctx context.Context, db *sqlx.DB, from time.Time) error {
 	if err != nil {
 		return err
 	}
+	versions := map[int64][]version{}
+	for id, path := range paths {
+		versions[id] = []version{{path: path, rows: rows[id]}}
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for id, path := range paths {
-		t.versions[id] = append(t.versions[id], version{from: from, path: path, rows: rows[id]})
-	}
+	t.epochs = append(t.epochs, versions)
 	return nil
-}
-
-// restored forgets what was so before: no result of that time is to be written
-// any more.
-func (t *truth) restored(ctx context.Context, db *sqlx.DB) error {
-	t.mu.Lock()
-	clear(t.versions)
-	t.mu.Unlock()
-	return t.read(ctx, db, time.Time{})
 }
 
 const selectPaths = `
@@ -88,21 +82,23 @@ func (t *truth) changed(ctx context.Context, db *sqlx.DB, ids []int64, from time
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	versions := t.epochs[len(t.epochs)-1]
 	for _, p := range paths {
-		t.versions[p.ID] = append(t.versions[p.ID], version{from: from, path: p.Path, rows: rows[p.ID]})
+		versions[p.ID] = append(versions[p.ID], version{from: from, path: p.Path, rows: rows[p.ID]})
 	}
 	return nil
 }
 
 // between are the versions of a project that were so at some time from begin to
-// end.
-func (t *truth) between(id int64, begin, end time.Time) []version {
+// end, in a state of the database.
+func (t *truth) between(epoch int, id int64, begin, end time.Time) []version {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	versions := t.epochs[epoch][id]
 	var so []version
-	for i, v := range t.versions[id] {
+	for i, v := range versions {
 		next := i + 1
-		over := next < len(t.versions[id]) && t.versions[id][next].from.Before(begin)
+		over := next < len(versions) && versions[next].from.Before(begin)
 		if !over && !v.from.After(end) {
 			so = append(so, v)
 		}

@@ -228,7 +228,7 @@ func (w *witness) replaced(ctx context.Context) error {
 	if err := db.GetContext(ctx, &last, `SELECT coalesce(max(xid), '0') FROM chaos.writes`); err != nil {
 		return err
 	}
-	if err := w.truth.restored(ctx, db); err != nil {
+	if err := w.truth.replaced(ctx, db); err != nil {
 		return err
 	}
 	w.at = last
