@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"syscall"
 	"time"
 
@@ -172,7 +173,7 @@ func freeze(ctx context.Context, in *installation, dice *rand.Rand) (healed, err
 }
 
 // outOfMemory lets a consumer get no more memory, so that it dies of the next
-// need for some.
+// need for some, which many who want its metrics bring about.
 func outOfMemory(ctx context.Context, in *installation, dice *rand.Rand) (healed, error) {
 	name := in.fleet.consumers()[dice.IntN(3)]
 	hands, err := in.handsOf(ctx, name)
@@ -184,16 +185,29 @@ func outOfMemory(ctx context.Context, in *installation, dice *rand.Rand) (healed
 	if err := unix.Prlimit(p.PID(), unix.RLIMIT_DATA, &nothing, nil); err != nil {
 		return healed{}, fmt.Errorf("limit the memory of process %d: %w", p.PID(), err)
 	}
-	select {
-	case <-p.Exited():
-	case <-time.After(30 * time.Second):
-		if err := p.Kill(); err != nil { // it found enough in what it had
-			return healed{}, err
+	err = await(ctx, name+" dies of it", 30*time.Second, func(ctx context.Context) (bool, error) {
+		in.crowd(ctx, name)
+		select {
+		case <-p.Exited():
+			return true, nil
+		default:
+			return false, nil
 		}
-	case <-ctx.Done():
-		return healed{}, ctx.Err()
+	})
+	if err != nil {
+		return healed{}, errors.Join(err, p.Kill())
 	}
 	return killed(in, time.Now(), hands), in.plain.crash()
+}
+
+// crowd asks a member for its metrics, many times at once.
+func (in *installation) crowd(ctx context.Context, name string) {
+	m, _ := in.fleet.running(name)
+	var askers sync.WaitGroup
+	for range 100 {
+		askers.Go(func() { _, _ = page(ctx, "http://"+m.listen+"/metrics") }) // it is about to die
+	}
+	askers.Wait()
 }
 
 // twoLeaders takes the leadership away from the producer that has it, without

@@ -220,14 +220,28 @@ func (r *pass) spoil(ctx context.Context, s step) error {
 			ids = append(ids, p.ID)
 		}
 	}
-	// So that each is soon given; some of the projects may be deleted by now.
-	if _, _, _, err := r.regmend(ctx, append([]string{"enqueue"}, words(ids)...)...); err != nil {
+	if err := r.hasten(ctx, ids); err != nil {
 		return err
 	}
 	if !quiet {
 		return nil
 	}
 	return r.allGiven(ctx, answers)
+}
+
+// hasten enqueues the projects a few at a time, so that one that makes everyone
+// hold does not keep the others waiting. Some may be deleted by now, and
+// something may be away: then they come up by themselves.
+func (r *pass) hasten(ctx context.Context, ids []int64) error {
+	var some errgroup.Group
+	some.SetLimit(4)
+	for few := range slices.Chunk(ids, 4) {
+		some.Go(func() error {
+			_, _, _, err := r.regmend(ctx, append([]string{"enqueue"}, words(few)...)...)
+			return err
+		})
+	}
+	return some.Wait()
 }
 
 // allGiven waits until the bad answers were given.

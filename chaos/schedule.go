@@ -31,7 +31,7 @@ func (s step) times(k kind) int {
 // window. A storm comes after so many quiet windows.
 const (
 	outagesInStorms = 2
-	quietPerStorm   = 6
+	quietPerStorm   = 10
 )
 
 // schedule is decided by the seed alone. It is through when each outage was
