@@ -35,6 +35,13 @@ chaos: build ## break everything around regmend (SEED, PROJECTS, MINUTES; KINDS=
 	@exec bin/chaos -seed=$(SEED) -projects=$(PROJECTS) -minutes=$(MINUTES) -kinds='$(KINDS)' \
 		-regmend=bin/regmend -other-version=bin/regmend-another $(ARGS)
 
+NAMES ?= all
+
+.PHONY: ablate
+ablate: ## take out what guards regmend, and see the damage (NAMES='claim witness', SEED)
+	@demo/install.sh initdb redis-server redis-sentinel pgbouncer
+	@SEED=$(SEED) chaos/ablate.sh $(NAMES)
+
 .PHONY: test
 test: ## run every test, on servers the tests start themselves
 	@demo/install.sh gcc initdb redis-server redis-sentinel pgbouncer docker-registry
