@@ -21,7 +21,7 @@ func (in *installation) begin(ctx context.Context) error {
 		return err
 	}
 	for _, key := range slices.Sorted(maps.Keys(settings)) {
-		if _, err := in.persist(ctx, "settings", "set", key, settings[key]); err != nil {
+		if err := in.persist(ctx, "settings", "set", key, settings[key]); err != nil {
 			return err
 		}
 	}
@@ -45,7 +45,7 @@ func (in *installation) begin(ctx context.Context) error {
 
 // enable enables scanning and returns when it has begun.
 func (in *installation) enable(ctx context.Context) error {
-	if _, err := in.persist(ctx, "enable"); err != nil {
+	if err := in.persist(ctx, "enable"); err != nil {
 		return err
 	}
 	return in.working(ctx)

@@ -21,10 +21,10 @@ type capChange struct {
 	cap         int
 }
 
-func (c *caps) changed(asked, done time.Time, cap int) {
+func (c *caps) changed(asked, done time.Time, limit int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.changes = append(c.changes, capChange{asked, done, cap})
+	c.changes = append(c.changes, capChange{asked, done, limit})
 }
 
 // capGrace is how long a larger cap may still be seen in use (P12).

@@ -65,14 +65,14 @@ func (in *installation) processes(ctx context.Context) (map[int]string, error) {
 
 // handsOf are the batches that members have in hand now; none while Redis does
 // not tell.
-func (in *installation) handsOf(ctx context.Context, members ...string) (hands, error) {
+func (in *installation) handsOf(ctx context.Context, members ...string) hands {
 	names, err := in.processes(ctx)
 	if err != nil {
-		return nil, nil //nolint:nilerr // Redis is away: another fault's doing
+		return nil // Redis is away: another fault's doing
 	}
 	claims, err := in.claims(ctx)
 	if err != nil {
-		return nil, nil //nolint:nilerr // as above
+		return nil
 	}
 	had := hands{}
 	for _, member := range members {
@@ -83,7 +83,7 @@ func (in *installation) handsOf(ctx context.Context, members ...string) (hands, 
 			}
 		}
 	}
-	return had, nil
+	return had
 }
 
 // taken tells whether none of the batches is with the process that had it: each

@@ -74,7 +74,7 @@ func newInstallation(ctx context.Context, o options) (*installation, error) {
 		world: gitlabtest.Generate(o.seed, o.projects),
 	}
 	if err := errors.Join(os.Chmod(dir, 0o711), in.start(ctx)); err != nil {
-		return nil, errors.Join(err, in.remove())
+		return nil, errors.Join(err, in.end(false))
 	}
 	return in, nil
 }
@@ -96,8 +96,8 @@ func (in *installation) start(ctx context.Context) error {
 	return starts.Wait()
 }
 
-// remove stops everything and removes the folder.
-func (in *installation) remove() error {
+// end stops everything and removes the folder, unless it is to be kept.
+func (in *installation) end(keep bool) error {
 	var errs []error
 	if in.fleet != nil {
 		errs = append(errs, in.fleet.end())
@@ -117,7 +117,10 @@ func (in *installation) remove() error {
 	if in.database != nil {
 		errs = append(errs, in.database.stop())
 	}
-	return errors.Join(append(errs, os.RemoveAll(in.dir))...)
+	if !keep {
+		errs = append(errs, os.RemoveAll(in.dir))
+	}
+	return errors.Join(errs...)
 }
 
 // lookEvery is the pause between two looks at a condition.

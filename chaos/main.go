@@ -27,6 +27,7 @@ type options struct {
 	kinds    string
 	list     bool
 	plan     bool
+	keep     bool
 	regmend  string
 	older    string
 }
@@ -46,6 +47,7 @@ func main() {
 	flag.StringVar(&o.kinds, "kinds", "", "only these kinds or groups of kinds, comma-separated")
 	flag.BoolVar(&o.list, "list", false, "list the kinds")
 	flag.BoolVar(&o.plan, "plan", false, "print the schedule")
+	flag.BoolVar(&o.keep, "keep", false, "leave the folder with everybody's logs behind")
 	flag.StringVar(&o.regmend, "regmend", "bin/regmend", "the program to be tried")
 	flag.StringVar(&o.older, "other-version", "", "another version of it; default: the same")
 	flag.Parse()
@@ -106,7 +108,10 @@ func chaos(ctx context.Context, o options, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, in.remove()) }()
+	if o.keep {
+		fmt.Fprintln(out, "everything is in "+in.dir)
+	}
+	defer func() { err = errors.Join(err, in.end(o.keep)) }()
 	r := &pass{installation: in, seed: o.seed, tell: teller(out)}
 	return r.all(ctx, o, kinds, steps, out)
 }
@@ -142,13 +147,16 @@ func (r *pass) all(ctx context.Context, o options, kinds []kind, steps []step, o
 		return err
 	}
 	r.tell("%d projects, seed %d, %d steps: regmend works", o.projects, o.seed, len(steps))
-	made, err := r.steps(ctx, steps, began.Add(time.Duration(o.minutes*float64(time.Minute))))
-	if err != nil {
-		return err
+	made, stuck := r.steps(ctx, steps, began.Add(time.Duration(o.minutes*float64(time.Minute))))
+	if wrong := (damage{}); stuck != nil && !errors.As(stuck, &wrong) {
+		return stuck
 	}
 	verdict, err := r.judge(ctx)
 	if err != nil {
 		return err
+	}
+	if stuck != nil {
+		verdict.others = append(verdict.others, stuck.Error())
 	}
 	if made < len(steps) {
 		fmt.Fprintf(out, "The time was over before %d of %d steps of the schedule.\n", len(steps)-made, len(steps))

@@ -80,14 +80,14 @@ func (in *installation) forceSome(ctx context.Context, dice *rand.Rand, n int) e
 
 // newRun begins a run, whatever is in the way for the moment.
 func (in *installation) newRun(ctx context.Context, reason string) error {
-	_, err := in.persist(ctx, "run", "new", "--reason", reason)
+	err := in.persist(ctx, "run", "new", "--reason", reason)
 	return err
 }
 
 // setCap changes max_concurrency.
 func (in *installation) setCap(ctx context.Context, limit int) error {
 	asked := time.Now()
-	_, err := in.persist(ctx, "settings", "set", "max_concurrency", strconv.Itoa(limit))
+	err := in.persist(ctx, "settings", "set", "max_concurrency", strconv.Itoa(limit))
 	in.caps.changed(asked, time.Now(), limit)
 	return err
 }

@@ -42,14 +42,14 @@ func capEverySecond(ctx context.Context, in *installation, dice *rand.Rand) (hea
 // the flag is down, the registry tells.
 func flipFlag(ctx context.Context, in *installation, _ *rand.Rand) (healed, error) {
 	for range 3 {
-		if _, err := in.persist(ctx, "disable"); err != nil {
+		if err := in.persist(ctx, "disable"); err != nil {
 			return healed{}, err
 		}
 		if err := in.silent(ctx); err != nil {
-			_, enabled := in.persist(ctx, "settings", "set", "scan_enabled", "true")
+			enabled := in.persist(ctx, "settings", "set", "scan_enabled", "true")
 			return healed{}, errors.Join(enabled, err)
 		}
-		if _, err := in.persist(ctx, "settings", "set", "scan_enabled", "true"); err != nil {
+		if err := in.persist(ctx, "settings", "set", "scan_enabled", "true"); err != nil {
 			return healed{}, err
 		}
 	}
@@ -118,9 +118,17 @@ func migrateAgain(ctx context.Context, in *installation, _ *rand.Rand) (healed, 
 // badSettings sets what cannot be: each is refused in one line.
 func badSettings(ctx context.Context, in *installation, _ *rand.Rand) (healed, error) {
 	for _, bad := range [][2]string{
-		{"max_concurrency", "-1"}, {"max_concurrency", "many"}, {"max_concurrency", "999999999999"},
-		{"batch_size", "0"}, {"page_size", "1001"}, {"flush_after", "-5s"}, {"stash_limit", "0"},
-		{"witness_share", "101"}, {"queue_minutes", "NaN"}, {"no_such_setting", "1"}, {"scan_enabled", "perhaps"},
+		{"max_concurrency", "-1"},
+		{"max_concurrency", "many"},
+		{"max_concurrency", "999999999999"},
+		{"batch_size", "0"},
+		{"page_size", "1001"},
+		{"flush_after", "-5s"},
+		{"stash_limit", "0"},
+		{"witness_share", "101"},
+		{"queue_minutes", "NaN"},
+		{"no_such_setting", "1"},
+		{"scan_enabled", "perhaps"},
 	} {
 		stdout, stderr, code, err := in.regmend(ctx, "settings", "set", bad[0], bad[1])
 		if err != nil {

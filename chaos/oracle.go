@@ -128,7 +128,7 @@ func (o *oracle) content(w write) {
 	if w.New.Status != completed || w.Op == "UPDATE" && w.New.Scan == w.Old.Scan {
 		return
 	}
-	began, _ := o.began(w.Epoch, w.New.Scan)
+	began := o.began(w.Epoch, w.New.Scan)
 	var seen []string
 	for _, v := range o.truth.between(w.Epoch, w.ProjectID, earliest(began, w.At.Add(-late)), w.At) {
 		if v.path != w.New.FullPath {
@@ -164,8 +164,8 @@ func earliest(a, b time.Time) time.Time {
 	return b
 }
 
-// began tells between which times a scan number was given out.
-func (o *oracle) began(epoch int, scan int64) (from, to time.Time) {
+// began is the last time when a scan number was not given out yet.
+func (o *oracle) began(epoch int, scan int64) (from time.Time) {
 	numbers := o.numbers
 	after := sort.Search(len(numbers), func(i int) bool {
 		n := numbers[i]
@@ -174,12 +174,7 @@ func (o *oracle) began(epoch int, scan int64) (from, to time.Time) {
 	if after > 0 && numbers[after-1].epoch == epoch {
 		from = numbers[after-1].at
 	}
-	if after < len(numbers) && numbers[after].epoch == epoch {
-		to = numbers[after].at
-	} else {
-		to = time.Now()
-	}
-	return from, to
+	return from
 }
 
 // repeats complains of scans of a project that began when a completed result of
@@ -190,7 +185,7 @@ func (o *oracle) repeats(writes []write, stashed []sighting) {
 		if w.New.Status != completed || w.Op == "UPDATE" && w.New.Scan == w.Old.Scan {
 			continue
 		}
-		from, _ := o.began(w.Epoch, w.New.Scan)
+		from := o.began(w.Epoch, w.New.Scan)
 		if scan := inTable(writes[:i], w, from); scan > 0 {
 			o.repeat(w, scan, "in the table")
 		} else if scan := o.inStash(writes[:i], w, stashed, from); scan > 0 {

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
-	"sync"
+	"net"
 	"syscall"
 	"time"
+
+	"regmend/shared/servers"
 
 	"golang.org/x/sys/unix"
 )
@@ -96,10 +99,7 @@ func killBeforeFlush(ctx context.Context, in *installation, dice *rand.Rand) (h 
 
 // killOne kills a consumer, and the worker of plain asynq.
 func (in *installation) killOne(ctx context.Context, name string) (healed, error) {
-	hands, err := in.handsOf(ctx, name)
-	if err != nil {
-		return healed{}, err
-	}
+	hands := in.handsOf(ctx, name)
 	since := time.Now()
 	return killed(in, since, hands), errors.Join(in.fleet.kill(name), in.plain.crash())
 }
@@ -108,11 +108,9 @@ func killAll(ctx context.Context, in *installation, _ *rand.Rand) (healed, error
 	if err := in.working(ctx); err != nil {
 		return healed{}, err
 	}
-	hands, err := in.handsOf(ctx, in.fleet.consumers()...)
-	if err != nil {
-		return healed{}, err
-	}
+	hands := in.handsOf(ctx, in.fleet.consumers()...)
 	since := time.Now()
+	var err error
 	for _, name := range in.fleet.consumers() {
 		err = errors.Join(err, in.fleet.kill(name))
 	}
@@ -173,41 +171,46 @@ func freeze(ctx context.Context, in *installation, dice *rand.Rand) (healed, err
 }
 
 // outOfMemory lets a consumer get no more memory, so that it dies of the next
-// need for some, which many who want its metrics bring about.
+// need for some, which those who want its metrics bring about.
 func outOfMemory(ctx context.Context, in *installation, dice *rand.Rand) (healed, error) {
-	name := in.fleet.consumers()[dice.IntN(3)]
-	hands, err := in.handsOf(ctx, name)
+	if err := in.working(ctx); err != nil {
+		return healed{}, err
+	}
+	name, err := in.consumerThat(ctx, dice, in.scans)
 	if err != nil {
 		return healed{}, err
 	}
+	hands := in.handsOf(ctx, name)
 	p := in.fleet.expect(name)
 	nothing := unix.Rlimit{Cur: 1 << 20, Max: unix.RLIM_INFINITY}
 	if err := unix.Prlimit(p.PID(), unix.RLIMIT_DATA, &nothing, nil); err != nil {
 		return healed{}, fmt.Errorf("limit the memory of process %d: %w", p.PID(), err)
 	}
-	err = await(ctx, name+" dies of it", 30*time.Second, func(ctx context.Context) (bool, error) {
-		in.crowd(ctx, name)
-		select {
-		case <-p.Exited():
-			return true, nil
-		default:
-			return false, nil
-		}
-	})
-	if err != nil {
+	if err := in.crowd(ctx, name, p); err != nil {
 		return healed{}, errors.Join(err, p.Kill())
 	}
 	return killed(in, time.Now(), hands), in.plain.crash()
 }
 
-// crowd asks a member for its metrics, many times at once.
-func (in *installation) crowd(ctx context.Context, name string) {
+// crowd lets more and more begin to ask a member for its metrics, until its
+// process ends.
+func (in *installation) crowd(ctx context.Context, name string, p *servers.Process) error {
 	m, _ := in.fleet.running(name)
-	var askers sync.WaitGroup
-	for range 100 {
-		askers.Go(func() { _, _ = page(ctx, "http://"+m.listen+"/metrics") }) // it is about to die
+	for range 20_000 {
+		conn, err := net.Dial("tcp", m.listen)
+		if err == nil {
+			defer conn.Close()                                   //nolint:errcheck,revive // all stay open until the end
+			_, _ = io.WriteString(conn, "GET /metrics HTTP/1.1") // it may be about to die
+		}
+		select {
+		case <-p.Exited():
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		default:
+		}
 	}
-	askers.Wait()
+	return fmt.Errorf("%s does not die of it", name)
 }
 
 // twoLeaders takes the leadership away from the producer that has it, without

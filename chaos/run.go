@@ -313,7 +313,7 @@ func (r *pass) rest(ctx context.Context) (status, error) {
 	if err := r.setCap(ctx, usualCap); err != nil {
 		return status{}, err
 	}
-	if _, err := r.persist(ctx, "settings", "set", "scan_enabled", "true"); err != nil {
+	if err := r.persist(ctx, "settings", "set", "scan_enabled", "true"); err != nil {
 		return status{}, err
 	}
 	var s status

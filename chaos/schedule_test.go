@@ -50,17 +50,17 @@ func TestScheduleHasEveryKind(t *testing.T) {
 }
 
 func TestSameSeedSameSchedule(t *testing.T) {
-	print := func(seed uint64) string {
-		var text strings.Builder
+	text := func(seed uint64) string {
+		var steps strings.Builder
 		for _, s := range schedule(seed, allKinds(), 1000) {
-			text.WriteString(s.String() + "\n")
+			steps.WriteString(s.String() + "\n")
 		}
-		return text.String()
+		return steps.String()
 	}
-	if diff := cmp.Diff(print(1), print(1)); diff != "" {
+	if diff := cmp.Diff(text(1), text(1)); diff != "" {
 		t.Errorf("the same seed gives another schedule:\n%s", diff)
 	}
-	if print(1) == print(2) {
+	if text(1) == text(2) {
 		t.Error("two seeds give the same schedule")
 	}
 	s := schedule(1, allKinds(), 1000)[3]
