@@ -79,6 +79,28 @@ func TestP11_ABatchOfAKilledConsumerGoesFirst(t *testing.T) {
 	}
 }
 
+// One consumer looks for known repositories before anybody scans.
+func TestP11_AKilledConsumerThatTriesForAllIsReplaced(t *testing.T) {
+	w := newWorld(t)
+	w.timing = timing{}
+	w.projects(40)
+	hang := w.registry.Fail(registrytest.Where{Kind: registrytest.List}, registrytest.Hang())
+	w.begin()
+	victim := w.child()
+	holder := func() string { return w.redis.Get(t.Context(), "regmend:lock:mend").Val() }
+	w.await("the victim looks for known repositories", func() bool { return holder() != "" && w.registry.InFlight() == 1 })
+	first := holder()
+	w.consumer()
+	w.await("the other consumer is alive", func() bool { return w.redis.ZCard(t.Context(), "regmend:processes").Val() == 2 })
+	w.during(6*time.Second, "the victim keeps the lock while it tries", func() bool { return holder() == first })
+	if err := victim.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	hang()
+	w.producer()
+	w.within(15*time.Second, "all projects are completed", w.completed(40))
+}
+
 // killedBatchEnds kills, lets the registry answer, and expects all batches to
 // end in time.
 func (w *world) killedBatchEnds(kill func() error, release chan struct{}) {

@@ -22,9 +22,9 @@ const (
 	holdFor    = 20 * time.Second
 	triesApart = 8 * time.Second
 	firstTry   = time.Second
-	// tryLease is how long a try keeps the others from trying. One that takes
-	// longer, or whose process died, is joined by another, which is harmless.
-	tryLease = 20 * time.Second
+	// tryLease is how long a try keeps the others from trying, renewed while it
+	// lasts. After one whose process died another is due.
+	tryLease = 5 * time.Second
 	// lockName is of the lock under which one consumer tries for all.
 	lockName = "mend"
 )
@@ -153,9 +153,37 @@ func (m *mender) mend(ctx context.Context, reason error, seen board.Notices) {
 		return // no slot, no try
 	}
 	defer release()
-	if m.settle(ctx, slot, try(slot, state)) && alone {
+	if alone {
+		err = m.alone(slot, func() error { return try(slot, state) })
+	} else {
+		err = try(slot, state)
+	}
+	if m.settle(ctx, slot, err) && alone {
 		m.unlock(ctx)
 	}
+}
+
+// alone does what nobody else is to do meanwhile, renewing the lock.
+func (m *mender) alone(ctx context.Context, do func() error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var renewing sync.WaitGroup
+	renewing.Go(func() {
+		tick := time.NewTicker(tryLease / 4)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				// Without it somebody else tries too, which is harmless.
+				_, _ = m.board.Lock(ctx, lockName, m.process, tryLease)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	err := do()
+	cancel()
+	renewing.Wait()
+	return err
 }
 
 // settle acts on the outcome of a try and tells whether the next one may follow
