@@ -43,12 +43,14 @@ func (in *installation) begin(ctx context.Context) error {
 	return in.enable(ctx)
 }
 
-// enable enables scanning and returns when it has begun.
+// enable enables scanning and returns when there is a result.
 func (in *installation) enable(ctx context.Context) error {
 	if err := in.persist(ctx, "enable"); err != nil {
 		return err
 	}
-	return in.working(ctx)
+	return await(ctx, "regmend works", time.Minute, func(context.Context) (bool, error) {
+		return in.witness.completedSince(0, 0), errNotYet
+	})
 }
 
 // migrate makes or upgrades regmend's schema, as its owner.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"regmend/shared/gitlab/gitlabtest"
+	"regmend/shared/registry/registrytest"
 )
 
 // forced are projects that an operator wanted scanned again: each scan number
@@ -166,7 +167,13 @@ func ordinary(p gitlabtest.Project) bool {
 // working returns when the registry is asked for listings.
 func (in *installation) working(ctx context.Context) error {
 	before := in.registry.count()
-	return await(ctx, "the registry is asked for something", time.Minute, func(context.Context) (bool, error) {
-		return in.registry.count() > before+5, nil
+	return await(ctx, "the registry is asked for listings", time.Minute, func(context.Context) (bool, error) {
+		listings := 0
+		for _, req := range in.registry.log.since(before) {
+			if req.kind == registrytest.List {
+				listings++
+			}
+		}
+		return listings > 5, nil
 	})
 }
