@@ -25,6 +25,9 @@ type kind struct {
 	// outage tells that a bad answer is one for which everyone holds for a
 	// while, so that many of it leave no time for others.
 	outage bool
+	// meets tells that a fault has to meet a flush, which comes in quiet windows
+	// only: in a storm Redis or the registry may keep it away.
+	meets bool
 	// limit is how long it may take until work goes on.
 	limit time.Duration
 	// impossible says why this machine cannot have the fault; "" where it can.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -79,10 +80,23 @@ func (in *installation) forceSome(ctx context.Context, dice *rand.Rand, n int) e
 	return in.force(ctx, ids...)
 }
 
-// newRun begins a run, whatever is in the way for the moment.
+const selectRegistry = `SELECT registry FROM regmend.runs ORDER BY id DESC LIMIT 1`
+
+// newRun begins a run, whatever is in the way for the moment. A registry whose
+// metadata database is off just then makes it one about another registry, which
+// an operator sees and begins again.
 func (in *installation) newRun(ctx context.Context, reason string) error {
-	err := in.persist(ctx, "run", "new", "--reason", reason)
-	return err
+	return await(ctx, "a run about the registry begins", 3*time.Minute, func(ctx context.Context) (bool, error) {
+		if err := in.persist(ctx, "run", "new", "--reason", reason); err != nil {
+			return false, err
+		}
+		var registry string
+		err := in.database.sql.GetContext(ctx, &registry, selectRegistry)
+		if err == nil && strings.HasSuffix(registry, "(gitlab)") {
+			return true, nil
+		}
+		return false, errors.Join(err, during(ctx, 2*time.Second), fmt.Errorf("the run is about %s", registry))
+	})
 }
 
 // setCap changes max_concurrency.

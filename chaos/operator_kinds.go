@@ -28,7 +28,7 @@ func operatorKinds() []kind {
 func capEverySecond(ctx context.Context, in *installation, dice *rand.Rand) (healed, error) {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
-	for range 8 {
+	for range 6 {
 		if err := in.setCap(ctx, dice.IntN(17)); err != nil {
 			return healed{}, err
 		}
@@ -41,7 +41,7 @@ func capEverySecond(ctx context.Context, in *installation, dice *rand.Rand) (hea
 // flipFlag disables and enables scanning. That nobody scans two seconds after
 // the flag is down, the registry tells.
 func flipFlag(ctx context.Context, in *installation, _ *rand.Rand) (healed, error) {
-	for range 3 {
+	for range 2 {
 		if err := in.persist(ctx, "disable"); err != nil {
 			return healed{}, err
 		}

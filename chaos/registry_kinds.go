@@ -51,7 +51,7 @@ var registryOutages = []registryOutage{
 }
 
 // outageLeast and outageMost bound how long an outage lasts.
-const outageLeast, outageMost = 3 * time.Second, 6 * time.Second
+const outageLeast, outageMost = 2 * time.Second, 4 * time.Second
 
 func (o registryOutage) inject(ctx context.Context, in *installation, dice *rand.Rand) (healed, error) {
 	d := outageLeast + time.Duration(dice.Int64N(int64(outageMost-outageLeast)))
@@ -192,7 +192,7 @@ func (r *registrySide) early(i int, until time.Time) (n int) {
 
 // heldWithin is how long it may take until everyone holds, wrongFor how long
 // at least a wrong registry answers.
-const heldWithin, wrongFor = time.Minute, 8 * time.Second
+const heldWithin, wrongFor = time.Minute, 5 * time.Second
 
 // wrongRegistry lets a twin answer that knows nothing of what GitLab knows,
 // until regmend holds, and is back by itself.

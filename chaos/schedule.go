@@ -27,11 +27,11 @@ func (s step) times(k kind) int {
 	return s.each
 }
 
-// outagesInStorms is how often each outage comes up in storms, beside its quiet
-// window. A storm comes after so many quiet windows.
+// again is how often each outage comes up after its first quiet window: in
+// storms, or in other quiet windows. A storm comes after so many quiet windows.
 const (
-	outagesInStorms = 2
-	quietPerStorm   = 10
+	again         = 2
+	quietPerStorm = 15
 )
 
 // schedule is decided by the seed alone. It is through when each outage was
@@ -48,18 +48,25 @@ func schedule(seed uint64, kinds []kind, faults int) []step {
 			outages = append(outages, k)
 		}
 	}
-	quiet := slices.Clone(outages)
+	quiet, stormy := slices.Clone(outages), []kind{}
+	for _, k := range outages {
+		if k.meets {
+			quiet = append(quiet, slices.Repeat([]kind{k}, again)...)
+		} else {
+			stormy = append(stormy, k)
+		}
+	}
 	shuffle(dice, quiet)
 	storms := max(1, len(quiet)/quietPerStorm)
-	lanes := dealLanes(dice, outages, storms)
-	each := eachSingle(singles, storms, faults-len(outages)*(1+outagesInStorms))
+	lanes := dealLanes(dice, stormy, storms)
+	each := eachSingle(singles, storms, faults-len(outages)*(1+again))
 	var steps []step
 	if len(singles) > 0 {
 		steps = append(steps, step{singles: singles, each: 1})
 	}
 	for i, k := range quiet {
 		steps = append(steps, step{quiet: &k})
-		if storm := (i + 1) * storms / len(quiet); storm > i*storms/len(quiet) {
+		if storm := stormAfter(i+1, storms, len(quiet)); storm > stormAfter(i, storms, len(quiet)) {
 			steps = append(steps, step{lanes: lanes[storm-1], singles: singles, each: each})
 		}
 	}
@@ -72,12 +79,16 @@ func schedule(seed uint64, kinds []kind, faults int) []step {
 	return steps
 }
 
+// stormAfter is how many storms have come after so many quiet windows: evenly,
+// half of the first stretch before the first one and half of it after the last.
+func stormAfter(i, storms, quiet int) int { return (2*i*storms + quiet) / (2 * quiet) }
+
 // dealLanes deals each outage to the storms twice, in one lane for each group.
 func dealLanes(dice *rand.Rand, outages []kind, storms int) [][][]kind {
 	lanes := make([][][]kind, storms)
 	for _, group := range groups(outages) {
 		var deck []kind
-		for range outagesInStorms {
+		for range again {
 			part := slices.DeleteFunc(slices.Clone(outages), func(k kind) bool { return k.group() != group })
 			shuffle(dice, part)
 			deck = append(deck, part...)

@@ -243,8 +243,10 @@ func (m *mender) identify(ctx context.Context, state postgres.State) error {
 	if err != nil {
 		return err
 	}
-	m.know(found.Identity)
-	m.log.WithFields(logrus.Fields{"registry": found.Identity, "version": found.Version}).Info("registry found")
+	if found.Identity != m.identity() {
+		m.know(found.Identity)
+		m.log.WithFields(logrus.Fields{"registry": found.Identity, "version": found.Version}).Info("registry found")
+	}
 	if another(state, found.Identity) {
 		return errAnother
 	}
