@@ -18,8 +18,7 @@ patches=$PWD/chaos/ablations
 
 names() { for patch in "$patches"/*.patch; do basename "$patch" .patch; done; }
 
-# header prints what a patch says of itself before its diff.
-header() { sed -n "s/^$2: //p" "$patches/$1.patch"; }
+kinds_of() { sed -n 's/^kinds: //p' "$patches/$1.patch"; }
 
 [ $# -gt 0 ] || die "usage: chaos/ablate.sh all|none|NAME...; NAME is one of
 $(names)"
@@ -57,11 +56,11 @@ damage() {
 
 # prepare builds regmend for a trial, and sets what the trial is to be.
 prepare() {
-	kinds=${KINDS:-} minutes=2 want=0
+	kinds=${KINDS:-} want=0
 	copy || return
 	if [ "$1" != none ]; then
 		(cd "$folder/source" && GIT_CEILING_DIRECTORIES=$folder git apply "$patches/$1.patch") || return
-		kinds=$(header "$1" kinds) minutes=$(header "$1" minutes) want=1
+		kinds=$(kinds_of "$1") want=1
 	fi
 	build "$folder/source" "$folder/regmend" .
 }
@@ -71,7 +70,7 @@ trial() {
 	printf '\n== %s: ' "$1"
 	if [ "$1" = none ]; then echo "regmend as it is"; else head -n 1 "$patches/$1.patch"; fi
 	printf 'KINDS=%s SEED=%s PROJECTS=%s\n' "$kinds" "${SEED:-1}" "${PROJECTS:-2000}"
-	TMPDIR=$folder "$folder/chaos" -regmend="$folder/regmend" -kinds="$kinds" -minutes="${minutes:-2}" \
+	TMPDIR=$folder "$folder/chaos" -regmend="$folder/regmend" -kinds="$kinds" -minutes=1 \
 		-seed="${SEED:-1}" -projects="${PROJECTS:-2000}" >"$folder/$1.log" 2>&1 &
 	harness=$! got=0
 	wait "$harness" || got=$?
