@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // The harness starts its own program as the worker of plain asynq.
@@ -16,6 +18,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	redis.SetLogger(quiet{})
 	os.Exit(m.Run())
 }
 
