@@ -175,7 +175,9 @@ func (f *fleet) terminate(name string) error {
 	case <-time.After(leaveLimit):
 		return errors.Join(damagef("%s is still there %s after SIGTERM: %s", name, leaveLimit, p.Tail()), p.Kill())
 	}
-	if code := p.ExitCode(); code != 0 && !strings.Contains(p.Tail(), "could not be stashed in Redis before the end") {
+	code := p.ExitCode()
+	const killed = -1 // meanwhile, by another fault
+	if code != 0 && code != killed && !strings.Contains(p.Tail(), "could not be stashed in Redis before the end") {
 		return damagef("%s left after SIGTERM with exit code %d: %s", name, code, p.Tail())
 	}
 	return nil

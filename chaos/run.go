@@ -98,6 +98,9 @@ func (r *pass) quiet(ctx context.Context, s step) error {
 	return nil
 }
 
+// slow is how long a fault may take without being told of.
+const slow = 30 * time.Second
+
 // inject makes a fault from its beginning to its end. What regmend did wrong
 // meanwhile is recorded, and that the fault could not be made, as while another
 // one lasts; an error says that the harness itself has to end.
@@ -111,6 +114,9 @@ func (r *pass) inject(ctx context.Context, k kind, dice *rand.Rand, rec *record)
 	}
 	if ctx.Err() != nil {
 		return h, err
+	}
+	if took := time.Since(began); took > slow {
+		r.tell("%s took %s", k.name, took.Round(time.Second))
 	}
 	if err != nil {
 		rec.unmade = fmt.Sprintf("%s could not be made: %v", k.name, err)
