@@ -33,7 +33,7 @@ var outages = map[string][]string{
 // What is listed in every outage: more than a page, and in the collations not in
 // the order of bytes.
 func outageProjects() map[string]int {
-	return map[string]int{"grp/app1": 120, "grp/app1-x": 2, "grp/app1.y": 2, "elsewhere": 1}
+	return map[string]int{"grp/app1": 120, "grp/app1_x": 2, "grp/app1.y": 2, "elsewhere": 1}
 }
 
 func TestRegistryOutages(t *testing.T) {
