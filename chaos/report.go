@@ -88,8 +88,9 @@ func writeTable(out io.Writer, kinds []kind, records []*record) error {
 	return table.Flush()
 }
 
-// shown is how many lines of each sort of damage are printed.
-const shown = 10
+// shown is how many lines of each sort of damage are printed, and widest how
+// much of each.
+const shown, widest = 10, 1500
 
 func (v *verdict) write(out io.Writer) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -105,7 +106,7 @@ func (v *verdict) write(out io.Writer) error {
 				fmt.Fprintf(out, "%s: … and %d more\n", c.what, len(c.lines)-shown)
 				break
 			}
-			fmt.Fprintf(out, "%s: %s\n", c.what, text)
+			fmt.Fprintf(out, "%s: %.*s\n", c.what, widest, text)
 		}
 	}
 	return nil

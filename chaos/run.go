@@ -325,9 +325,11 @@ func (r *pass) rest(ctx context.Context) (status, error) {
 	var s status
 	again := time.Now()
 	err := await(ctx, "every project is analysed", 4*time.Minute, func(ctx context.Context) (ok bool, err error) {
-		if s, err = r.status(ctx); err != nil {
+		now, err := r.status(ctx)
+		if err != nil {
 			return false, err
 		}
+		s = now
 		if s.Failed > 0 && time.Since(again) > 10*time.Second {
 			again = time.Now()
 			_, _, _, err = r.regmend(ctx, "enqueue", "--failed")
