@@ -30,6 +30,9 @@ func (r *pass) judge(ctx context.Context) (*verdict, error) {
 	if restErr != nil {
 		v.skipped = append(v.skipped, restErr.Error())
 	}
+	if err := await(ctx, "no task that Redis lost is left in the queues", time.Minute, r.redis.clean); err != nil {
+		v.others = append(v.others, err.Error())
+	}
 	if err := r.skipped(ctx, s.Run, &v); err != nil {
 		return nil, err
 	}

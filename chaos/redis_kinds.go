@@ -26,7 +26,7 @@ func redisKinds() []kind {
 		redisCut(3 * time.Second).kind("cut-in-script"),
 		redisReadOnly(brief).kind("read-only"),
 		redisFull(brief).kind("memory-full"),
-		{name: "redis/task-hash-missing", inject: injectMissingTask, limit: 2 * usualLimit}, // asynq's lease lasts 30 s
+		{name: "redis/task-hash-missing", inject: injectMissingTask},
 		redisFailsOver(3 * time.Second).kind("failover"),
 	}
 }
