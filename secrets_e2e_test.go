@@ -3,7 +3,6 @@ package main_test
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 
 	"regmend/shared/gitlab/gitlabtest"
 	"regmend/shared/registry/registrytest"
+	"regmend/shared/servers/redistest"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
@@ -154,41 +154,14 @@ func (in *installation) stored() map[string]string {
 	texts := map[string]string{
 		"the schema": in.postgres("pg_dump", "--schema=regmend", in.URL),
 	}
-	client, ctx := in.redisClient(), in.t.Context()
-	keys := client.Scan(ctx, 0, "", 1000).Iterator()
-	for keys.Next(ctx) {
-		texts["the Redis key "+keys.Val()] = keys.Val() + "\n" + in.redisValue(client, keys.Val())
+	stored, err := redistest.Texts(in.t.Context(), in.redisClient())
+	for key, value := range stored {
+		texts["the Redis key "+key] = key + "\n" + value
 	}
-	if err := keys.Err(); err != nil || len(texts) < 5 {
+	if err != nil || len(texts) < 5 {
 		in.t.Fatalf("%d texts from Redis and Postgres: %v", len(texts), err)
 	}
 	return texts
-}
-
-// redisValue is what a key holds, as text; "" if it has gone meanwhile.
-func (in *installation) redisValue(client *redis.Client, key string) string {
-	in.t.Helper()
-	ctx := in.t.Context()
-	kind, err := client.Type(ctx, key).Result()
-	if err != nil {
-		in.t.Fatal(err)
-	}
-	command := map[string][]any{
-		"string": {"GET", key},
-		"hash":   {"HGETALL", key},
-		"list":   {"LRANGE", key, 0, -1},
-		"set":    {"SMEMBERS", key},
-		"zset":   {"ZRANGE", key, 0, -1, "WITHSCORES"},
-		"none":   {"PING"},
-	}[kind]
-	if command == nil {
-		in.t.Fatalf("key %s is a %s, which this test cannot read", key, kind)
-	}
-	value, err := client.Do(ctx, command...).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		in.t.Fatal(err)
-	}
-	return fmt.Sprint(value)
 }
 
 // pages is what is served on HTTP.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"regmend/shared/servers/redistest"
+
 	"github.com/redis/go-redis/v9"
 )
 
@@ -248,7 +250,7 @@ func TestRedisText(t *testing.T) {
 	client.LPush(ctx, "list", "three")
 	client.SAdd(ctx, "set", "four")
 	client.ZAdd(ctx, "zset", redis.Z{Member: "five", Score: 5})
-	texts, err := r.text(ctx)
+	texts, err := redistest.Texts(ctx, r.client())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +260,7 @@ func TestRedisText(t *testing.T) {
 		}
 	}
 	client.XAdd(ctx, &redis.XAddArgs{Stream: "stream", Values: []any{"six", 6}})
-	if texts, err := r.text(ctx); err == nil {
+	if texts, err := redistest.Texts(ctx, r.client()); err == nil {
 		t.Errorf("a stream is read as %q", texts["stream"])
 	}
 }

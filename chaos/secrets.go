@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"regmend/shared/servers/redistest"
 )
 
 // secretsSeen looks for the secrets of the run in everything that regmend
@@ -27,7 +29,7 @@ func (in *installation) secretsSeen(ctx context.Context) ([]string, error) {
 	in.mu.Lock()
 	search("what commands printed", string(in.printed))
 	in.mu.Unlock()
-	stored, err := in.redis.text(ctx)
+	stored, err := redistest.Texts(ctx, in.redis.client())
 	for key, text := range stored {
 		search("the Redis key "+key, text)
 	}

@@ -1,4 +1,4 @@
-package main
+package redistest
 
 import (
 	"context"
@@ -8,10 +8,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// text is all that regmend keeps in Redis, by key.
-func (r *redisSide) text(ctx context.Context) (map[string]string, error) {
+// Texts are all keys of the client's database with what they hold, as text.
+func Texts(ctx context.Context, client *redis.Client) (map[string]string, error) {
 	texts := map[string]string{}
-	client := r.client()
 	for cursor := uint64(0); ; {
 		keys, next, err := client.Scan(ctx, cursor, "", 1000).Result()
 		if err != nil {
