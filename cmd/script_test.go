@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +18,7 @@ import (
 	"regmend/shared/postgres/postgrestest"
 	"regmend/shared/registry/registrytest"
 	"regmend/shared/servers"
+	"regmend/shared/servers/proxy"
 	"regmend/shared/servers/redistest"
 
 	"github.com/redis/go-redis/v9"
@@ -54,7 +53,7 @@ type world struct {
 	redis    *servers.Redis
 	client   *redis.Client
 	registry *registrytest.Server
-	knocked  chan struct{} // closed at the first knock
+	door     *proxy.Proxy
 }
 
 type command = func(ts *testscript.TestScript, neg bool, args []string)
@@ -89,8 +88,8 @@ func (w *world) commands() map[string]command {
 		// refusing N: REGMEND_DATABASE_URL leads to a door that is slammed N
 		// times before it opens to the database.
 		"refusing": w.refusing,
-		// knocked: waits until somebody was at that door.
-		"knocked": func(*testscript.TestScript, bool, []string) { <-w.knocked },
+		// refused: waits until it was.
+		"refused": w.refused,
 		// port NAME: an address that is free, in the variable NAME.
 		"port": port,
 		// fetch URL: waits for it to be served, with 200, and prints it.
@@ -248,48 +247,20 @@ func get(ctx context.Context, url string) ([]byte, error) {
 func (w *world) refusing(ts *testscript.TestScript, _ bool, args []string) {
 	times, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	door, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	w.t.Cleanup(func() { _ = door.Close() })
 	u, err := url.Parse(w.db.URL)
 	ts.Check(err)
-	house := u.Host
-	u.Host = door.Addr().String()
+	w.door, err = proxy.Start(u.Host)
+	ts.Check(err)
+	w.t.Cleanup(func() { _ = w.door.Close() })
+	w.door.LoseRequest("", times)
+	u.Host = w.door.Addr()
 	ts.Setenv("REGMEND_DATABASE_URL", u.String())
-	knocked := make(chan struct{})
-	w.knocked = knocked
-	go keepDoor(door, times, house, sync.OnceFunc(func() { close(knocked) }))
 }
 
-// keepDoor slams the door so many times before it lets guests in.
-func keepDoor(door net.Listener, times int, house string, knocked func()) {
-	for n := 0; ; n++ {
-		guest, err := door.Accept()
-		if err != nil {
-			return
-		}
-		knocked()
-		if n < times {
-			_ = guest.Close()
-			continue
-		}
-		go admit(guest, house)
+func (w *world) refused(*testscript.TestScript, bool, []string) {
+	for w.door.Lost() == 0 {
+		time.Sleep(time.Millisecond)
 	}
-}
-
-// admit carries what is said between a guest and the house until either leaves.
-func admit(guest net.Conn, house string) {
-	host, err := net.Dial("tcp", house)
-	if err != nil {
-		_ = guest.Close()
-		return
-	}
-	go func() {
-		_, _ = io.Copy(host, guest)
-		_ = host.Close()
-	}()
-	_, _ = io.Copy(guest, host)
-	_ = guest.Close()
 }
 
 func (w *world) away(ts *testscript.TestScript, _ bool, args []string) {

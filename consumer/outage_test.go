@@ -2,6 +2,7 @@ package consumer_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"syscall"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"regmend/shared/board"
 	"regmend/shared/registry/registrytest"
+	"regmend/shared/servers/proxy"
 )
 
 // recovery is how long scanning may take to go on after an outage.
@@ -186,10 +188,26 @@ func TestP10_AConsumerThatStartsDuringAHoldDoesNotEndIt(t *testing.T) {
 	w.nothingFailed()
 }
 
+// door stands before Postgres from now on.
+func (w *world) door() *proxy.Proxy {
+	w.t.Helper()
+	u, err := url.Parse(w.reach.Database)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	door, err := proxy.Start(u.Host)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = door.Close() })
+	u.Host = door.Addr()
+	w.reach.Database = u.String()
+	return door
+}
+
 func TestP10_PostgresAway(t *testing.T) {
 	w := newWorld(t)
-	door := newDoor(t, w.reach.Database)
-	w.reach.Database = door.url
+	door := w.door()
 	const projects = 300
 	w.projects(projects)
 	w.registry.SetLatency(10 * time.Millisecond)
@@ -200,12 +218,12 @@ func TestP10_PostgresAway(t *testing.T) {
 	w.consumer()
 	w.consumer()
 	w.midway()
-	door.shut()
+	door.Refuse()
 	w.await("Postgres is why all hold", w.holds(board.HoldPostgres))
 	w.during(3*time.Second, "it holds", w.holds(board.HoldPostgres))
 	before := len(w.registry.Requests(registrytest.List))
 	w.during(time.Second, "nothing is listed", func() bool { return len(w.registry.Requests(registrytest.List)) == before })
-	door.open()
+	door.Pass()
 	w.within(recovery, "all projects are completed", w.completed(projects))
 	w.checkApps(projects)
 	w.nothingFailed()
