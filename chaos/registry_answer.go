@@ -13,8 +13,8 @@ import (
 func (r *registrySide) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	kind, path := r.double.Asked(req)
 	done := r.log.begin(kind, path)
-	answer := &statusWriter{ResponseWriter: w}
-	defer func() { done(answer.status) }()
+	answer := &registrytest.StatusWriter{ResponseWriter: w}
+	defer func() { done(answer.Status) }()
 	healthy := http.Handler(http.HandlerFunc(r.answer))
 	if ill := r.ill.Load(); ill != nil {
 		healthy = (*ill)(healthy)

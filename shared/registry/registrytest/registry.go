@@ -154,9 +154,9 @@ func (r *Registry) namespace(path string) *index {
 // ServeHTTP answers a request, records it, and lets a fault spoil the answer.
 func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	asked := r.parse(req)
-	counted := &statusWriter{ResponseWriter: w}
+	counted := &StatusWriter{ResponseWriter: w}
 	done := r.log.begin(req, asked)
-	defer func() { done(counted.status) }()
+	defer func() { done(counted.Status) }()
 	if !r.wait(req) {
 		return
 	}
@@ -180,25 +180,25 @@ func (r *Registry) wait(req *http.Request) bool {
 	}
 }
 
-// statusWriter remembers the status of an answer.
-type statusWriter struct {
+// StatusWriter remembers the status of an answer, 0 while there is none.
+type StatusWriter struct {
 	http.ResponseWriter
-	status int
+	Status int
 }
 
-func (w *statusWriter) WriteHeader(status int) {
-	if w.status == 0 {
-		w.status = status
+func (w *StatusWriter) WriteHeader(status int) {
+	if w.Status == 0 {
+		w.Status = status
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *statusWriter) Write(p []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
+func (w *StatusWriter) Write(p []byte) (int, error) {
+	if w.Status == 0 {
+		w.Status = http.StatusOK
 	}
 	return w.ResponseWriter.Write(p)
 }
 
 // Unwrap lets http.ResponseController reach the connection.
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *StatusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
