@@ -154,7 +154,7 @@ func (m *mender) mend(ctx context.Context, reason error, seen board.Notices) {
 	}
 	defer release()
 	if alone {
-		err = m.alone(slot, func() error { return try(slot, state) })
+		err = m.keepingLock(slot, func() error { return try(slot, state) })
 	} else {
 		err = try(slot, state)
 	}
@@ -163,8 +163,8 @@ func (m *mender) mend(ctx context.Context, reason error, seen board.Notices) {
 	}
 }
 
-// alone does what nobody else is to do meanwhile, renewing the lock.
-func (m *mender) alone(ctx context.Context, do func() error) error {
+// keepingLock does what nobody else is to do meanwhile, renewing the lock.
+func (m *mender) keepingLock(ctx context.Context, do func() error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var renewing sync.WaitGroup
 	renewing.Go(func() {
