@@ -144,8 +144,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 	parts.Go(func() error { return c.callFlushes(rest) })
 	parts.Go(func() error { return c.keepClaims(rest) })
 
-	scans, flushes := c.scanServer(), c.flushServer()
-	if err := c.start(scans, flushes); err != nil {
+	servers := []*asynq.Server{c.scanServer(), c.rescueServer(), c.flushServer()}
+	if err := c.start(servers); err != nil {
 		end()
 		return errors.Join(err, ignoreCanceled(parts.Wait()))
 	}
@@ -153,7 +153,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-rest.Done(): // a part failed
 	}
-	c.stop(rest, scans, flushes)
+	c.stop(rest, servers)
 	end()
 	if err := ignoreCanceled(parts.Wait()); err != nil {
 		return err
@@ -165,13 +165,14 @@ func (c *Consumer) Run(ctx context.Context) error {
 }
 
 // stop leaves in order: take no more, abandon scans, flush what they stashed.
-func (c *Consumer) stop(ctx context.Context, scans, flushes *asynq.Server) {
+func (c *Consumer) stop(ctx context.Context, servers []*asynq.Server) {
 	c.gate.stop()
 	c.haste.begin()
-	var both sync.WaitGroup
-	both.Go(scans.Shutdown)
-	both.Go(flushes.Shutdown)
-	both.Wait()
+	var all sync.WaitGroup
+	for _, server := range servers {
+		all.Go(server.Shutdown)
+	}
+	all.Wait()
 	ctx, cancel := context.WithTimeout(ctx, lastFlush)
 	defer cancel()
 	if _, err := c.flush(ctx); err != nil {
@@ -180,11 +181,29 @@ func (c *Consumer) stop(ctx context.Context, scans, flushes *asynq.Server) {
 }
 
 // scanServer runs scans. Waiting for a slot happens inside the handler, which
-// is cheaper than bouncing tasks, so flushes have a Server of their own.
+// is cheaper than bouncing tasks, so what must not wait has a Server of its own.
 func (c *Consumer) scanServer() *asynq.Server {
+	return c.server(c.cfg.Workers, map[string]int{tasks.QueueAdhoc: 9, tasks.QueueScan: 1})
+}
+
+// theDead is how many dead processes' batches a process can take in hand at once.
+const theDead = 8
+
+// rescueServer takes the batches of dead processes in hand at once, also while
+// every worker waits for a slot with a batch of its own.
+func (c *Consumer) rescueServer() *asynq.Server {
+	return c.server(theDead*c.cfg.Workers, map[string]int{tasks.QueueRescue: 1})
+}
+
+// flushServer runs one flush at a time.
+func (c *Consumer) flushServer() *asynq.Server {
+	return c.server(1, map[string]int{tasks.QueueFlush: 1})
+}
+
+func (c *Consumer) server(workers int, queues map[string]int) *asynq.Server {
 	return asynq.NewServerFromRedisClient(c.rdb, asynq.Config{
-		Concurrency: c.cfg.Workers,
-		Queues:      map[string]int{tasks.QueueRescue: 90, tasks.QueueAdhoc: 9, tasks.QueueScan: 1},
+		Concurrency: workers,
+		Queues:      queues,
 		// A scan that had to leave is no failure: it counts no retry and goes
 		// back at once.
 		IsFailure:                func(err error) bool { return !left(err) },
@@ -210,29 +229,18 @@ func left(err error) bool {
 	return errors.Is(err, errStopped) || errors.Is(err, context.Canceled) || errors.Is(err, claims.ErrClaimLost)
 }
 
-// flushServer runs one flush at a time.
-func (c *Consumer) flushServer() *asynq.Server {
-	return asynq.NewServerFromRedisClient(c.rdb, asynq.Config{
-		Concurrency:     1,
-		Queues:          map[string]int{tasks.QueueFlush: 1},
-		ShutdownTimeout: shutdownTimeout,
-		Logger:          newQueueLog(c.log),
-		LogLevel:        asynq.WarnLevel,
-	})
-}
-
-// start starts both servers with their handlers, or none.
-func (c *Consumer) start(scans, flushes *asynq.Server) error {
+// start starts all servers with their handlers, or none.
+func (c *Consumer) start(servers []*asynq.Server) error {
 	mux := asynq.NewServeMux()
 	mux.HandleFunc(tasks.TypeScan, c.handleScan)
-	if err := scans.Start(mux); err != nil {
-		return fmt.Errorf("start working on scans: %w", err)
-	}
-	mux = asynq.NewServeMux()
 	mux.HandleFunc(tasks.TypeFlush, c.handleFlush)
-	if err := flushes.Start(mux); err != nil {
-		scans.Shutdown()
-		return fmt.Errorf("start working on flushes: %w", err)
+	for i, server := range servers {
+		if err := server.Start(mux); err != nil {
+			for _, started := range servers[:i] {
+				started.Shutdown()
+			}
+			return fmt.Errorf("start working on the queues: %w", err)
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package consumer_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -77,6 +78,62 @@ func TestP11_ABatchOfAKilledConsumerGoesFirst(t *testing.T) {
 	if w.redis.LLen(t.Context(), "asynq:{adhoc}:pending").Val() == 0 {
 		t.Error("nothing waited any more: this shows nothing")
 	}
+}
+
+// Whoever is alive takes the dead one's batches in hand, although each of its
+// own workers waits for a slot.
+func TestP11_ABatchOfAKilledConsumerIsTakenByABusyOne(t *testing.T) {
+	w := newWorld(t)
+	w.timing = timing{}
+	first := w.projects(40)
+	w.set("max_concurrency", "1")
+	release := make(chan struct{})
+	defer close(release)
+	w.registry.Fail(registrytest.Where{Repository: app(15)}, registrytest.Hold(release))
+	run := w.begin()
+	w.enqueue("scanning", tasks.Scan{Run: run.ID, IDs: []int64{first + 14}})
+	w.consumer()
+	w.await("the slot is taken", func() bool { return w.listings(app(15)) == 1 })
+	const workers = 16
+	enqueue := func(from, to int) {
+		for i := from; i < to; i++ {
+			w.enqueue(fmt.Sprint("waiting", i), tasks.Scan{Run: run.ID, IDs: []int64{first}})
+		}
+		w.await("all batches are claimed", func() bool { return len(w.claimants()) == to })
+	}
+	enqueue(1, workers)
+	living := w.claimants()["scanning"]
+	victim := w.child()
+	enqueue(workers, 2*workers)
+	if err := victim.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	w.within(20*time.Second, "the living one has every batch in hand", func() bool {
+		for _, process := range w.claimants() {
+			if process != living {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// claimants are the processes that have batches in hand, by the batches' names.
+func (w *world) claimants() map[string]string {
+	w.t.Helper()
+	texts, err := w.redis.HGetAll(w.t.Context(), "regmend:claims").Result()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	processes := map[string]string{}
+	for batch, text := range texts {
+		var claim struct{ Process string }
+		if err := json.Unmarshal([]byte(text), &claim); err != nil {
+			w.t.Fatal(err)
+		}
+		processes[batch] = claim.Process
+	}
+	return processes
 }
 
 // One consumer looks for known repositories before anybody scans.

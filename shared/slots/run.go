@@ -97,7 +97,8 @@ func (p *Pool) question(limit int) question {
 		q.Back = append(q.Back, token)
 	}
 	if limit > 0 {
-		for _, s := range p.waiting {
+		// One more than there can be tells that others wait.
+		for _, s := range p.waiting[:min(len(p.waiting), limit+1)] {
 			q.Wanted = append(q.Wanted, s.token)
 		}
 	}

@@ -26,11 +26,11 @@ const (
 	QueueScan = "scan"
 	// QueueAdhoc holds what operators enqueue; it goes first.
 	QueueAdhoc = "adhoc"
-	// QueueRescue holds the batches of processes that died; it goes before both.
+	// QueueRescue holds the batches of processes that died. It and QueueFlush
+	// have Servers of their own: one Server shares its workers over all its
+	// queues, so they would wait behind scans that wait for a slot.
 	QueueRescue = "rescue"
-	// QueueFlush has a Server of its own: one Server shares its workers over
-	// all its queues, so a flush would wait behind scans that wait for a slot.
-	QueueFlush = "flush"
+	QueueFlush  = "flush"
 )
 
 // Queues are all of them, in the order in which they are shown.
