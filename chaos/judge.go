@@ -36,6 +36,7 @@ func (r *pass) judge(ctx context.Context) (*verdict, error) {
 	if err := r.skipped(ctx, s.Run, &v); err != nil {
 		return nil, err
 	}
+	v.others = append(v.others, r.blamed()...)
 	r.judgeAnswers(&v)
 	r.judgeRecords(&v)
 	return &v, nil
@@ -78,9 +79,43 @@ func (r *pass) judgeAnswers(v *verdict) {
 	}
 }
 
+// blamed complains of projects that were recorded as failed while something else
+// was (P10). Those that got a bad answer of their own, or have no route, may be.
+func (r *pass) blamed() (lines []string) {
+	spoilt := map[int64]bool{}
+	for _, rec := range r.records {
+		if rec.answer != nil {
+			spoilt[rec.answer.project.ID] = true
+		}
+	}
+	r.witness.mu.Lock()
+	defer r.witness.mu.Unlock()
+	for _, w := range r.witness.writes {
+		fresh := w.New.Failure > 0 && (w.New.Failure > w.Old.Failure || w.New.Run != w.Old.Run)
+		if !fresh || spoilt[w.ProjectID] || r.witness.routeless(w) {
+			continue
+		}
+		began := r.witness.began(w.Epoch, w.New.Failure)
+		for _, o := range r.outages {
+			if began.After(o.begin) && w.At.Before(o.end) {
+				lines = append(lines, fmt.Sprintf("%s: %s was marked failed: %s", o.kind, w, w.New.Error))
+			}
+		}
+	}
+	return lines
+}
+
+// routeless tells whether the project had no route when its result was written.
+func (w *witness) routeless(found write) bool {
+	versions := w.truth.between(found.Epoch, found.ProjectID, found.At.Add(-late), found.At)
+	return slices.ContainsFunc(versions, func(v version) bool { return v.path == "" })
+}
+
 // completedAfter is how long after the bad answer was prepared the project's
 // row was completed by a later scan.
 func (w *witness) completedAfter(a *badAnswer, at time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, found := range w.writes {
 		if found.ProjectID == a.project.ID && found.New.Status == completed && found.Epoch == a.epoch && found.New.Scan > a.scan {
 			return found.At.Sub(at)

@@ -25,9 +25,12 @@ type kind struct {
 	// outage tells that a bad answer is one for which everyone holds for a
 	// while, so that many of it leave no time for others.
 	outage bool
-	// meets tells that a fault has to meet a flush, which comes in quiet windows
-	// only: in a storm Redis or the registry may keep it away.
+	// meets tells that a fault has to meet a flush or results, which are sure to
+	// come in quiet windows only: in a storm Redis or the registry may keep them
+	// away.
 	meets bool
+	// blamed tells that a project is to blame for it, and is recorded as failed.
+	blamed bool
 	// limit is how long it may take until work goes on.
 	limit time.Duration
 	// impossible says why this machine cannot have the fault; "" where it can.
@@ -53,7 +56,7 @@ type healed struct {
 	// since is in the table.
 	back func(ctx context.Context) (bool, error)
 	// plain tells that plain asynq, whose worker is beside regmend, had the same
-	// fault at killed.
+	// fault.
 	plain bool
 }
 

@@ -81,6 +81,9 @@ func (quiet) Printf(context.Context, string, ...any) {}
 // errNotAsPromised ends a run in which something was.
 var errNotAsPromised = errors.New("not everything is as promised")
 
+// wantedFaults are more than a thousand: some bad answers find no one who asks.
+const wantedFaults = 1050
+
 func chaos(ctx context.Context, o options, out io.Writer) (err error) {
 	kinds, err := selectKinds(allKinds(), o.kinds)
 	if err != nil {
@@ -88,7 +91,7 @@ func chaos(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	faults := 0
 	if o.kinds == "" {
-		faults = 1000
+		faults = wantedFaults
 	}
 	steps := schedule(o.seed, kinds, faults)
 	switch {
@@ -147,7 +150,14 @@ func (r *pass) all(ctx context.Context, o options, kinds []kind, steps []step, o
 		return err
 	}
 	r.tell("%d projects, seed %d, %d steps: regmend works", o.projects, o.seed, len(steps))
-	made, stuck := r.steps(ctx, steps, began.Add(time.Duration(o.minutes*float64(time.Minute))))
+	end := began.Add(time.Duration(o.minutes * float64(time.Minute)))
+	made, stuck := r.steps(ctx, steps, end)
+	if stuck == nil && made == len(steps) {
+		steps = append(steps, r.rare(kinds, steps)...)
+		var more int
+		more, stuck = r.steps(ctx, steps[made:], end)
+		made += more
+	}
 	if wrong := (damage{}); stuck != nil && !errors.As(stuck, &wrong) {
 		return stuck
 	}

@@ -11,16 +11,16 @@ import (
 
 // verdict is what was found wrong, a line each.
 type verdict struct {
-	skipped    []string // projects that were not analysed in the end
-	wrong      []string // rows that say what never was so
-	unproven   []string // rows completed without evidence
-	backwards  []string // rows replaced by older ones
-	repeated   []string // scans of what was stashed or stored
-	overCap    []string // requests beyond the cap
-	secrets    []string // seen where they must not be
-	others     []string // whatever else was not as promised
-	writes     int
-	scansAgain int // scans that were asked for again with --force
+	skipped   []string // projects that were not analysed in the end
+	wrong     []string // rows that say what never was so
+	unproven  []string // rows completed without evidence
+	backwards []string // rows replaced by older ones
+	repeated  []string // scans of what was stashed or stored
+	overCap   []string // requests beyond the cap
+	vanished  []string // stashed results that went unwritten
+	secrets   []string // seen where they must not be
+	others    []string // whatever else was not as promised
+	writes    int
 }
 
 // none tells whether all is as promised.
@@ -45,6 +45,7 @@ func (v *verdict) counts() []tally {
 		{"rows completed without evidence", v.unproven},
 		{"older over newer", v.backwards},
 		{"scans repeated although stashed", v.repeated},
+		{"stashed results lost", v.vanished},
 		{"cap exceeded", v.overCap},
 		{"secrets seen", v.secrets},
 		{"other promises broken", v.others},
@@ -89,6 +90,7 @@ func (w *witness) judge(forces []forced, losses []time.Time) verdict {
 			o.content(found)
 		}
 		o.repeats(writes, sightings[id])
+		o.unwritten(id, writes, sightings[id])
 	}
 	return o.verdict
 }
@@ -165,8 +167,8 @@ func earliest(a, b time.Time) time.Time {
 }
 
 // began is the last time when a scan number was not given out yet.
-func (o *oracle) began(epoch int, scan int64) (from time.Time) {
-	numbers := o.numbers
+func (w *witness) began(epoch int, scan int64) (from time.Time) {
+	numbers := w.numbers
 	after := sort.Search(len(numbers), func(i int) bool {
 		n := numbers[i]
 		return n.epoch > epoch || n.epoch == epoch && n.last >= scan
@@ -215,8 +217,9 @@ func (o *oracle) inStash(earlier []write, w write, stashed []sighting, began tim
 		return 0 // renamed: what was stashed is rightly discarded
 	}
 	for _, s := range stashed {
-		same := s.epoch == w.Epoch && s.scan < w.New.Scan && s.scan > o.begins[runOf{w.Epoch, w.New.Run}]
-		if same && s.at.Before(began) && !o.lost(s.at, began) && !writtenBefore(earlier, s) {
+		l := o.looks[s.look]
+		same := l.epoch == w.Epoch && s.scan < w.New.Scan && s.scan > o.begins[runOf{w.Epoch, w.New.Run}].scan
+		if same && l.begin.Before(began) && !o.lost(l.begin, began) && !written(earlier, s.scan, l) {
 			return s.scan
 		}
 	}
@@ -233,19 +236,60 @@ func (o *oracle) lost(from, to time.Time) bool {
 	})
 }
 
-// writtenBefore tells whether the result that was seen, or a later one, is among
-// the writes.
-func writtenBefore(writes []write, s sighting) bool {
-	return slices.ContainsFunc(writes, func(w write) bool { return w.Epoch == s.epoch && w.New.Scan >= s.scan })
+// written tells whether the result that a look saw, or one of a later scan, is
+// among the writes.
+func written(writes []write, scan int64, seen look) bool {
+	return slices.ContainsFunc(writes, func(w write) bool {
+		return w.Epoch == seen.epoch && w.New.Status == completed && w.New.Scan >= scan
+	})
 }
 
 // repeat complains of w unless it was asked for.
 func (o *oracle) repeat(w write, earlier int64, where string) {
 	for _, f := range o.forces {
 		if f.ids[w.ProjectID] && f.epoch == w.Epoch && f.least < w.New.Scan && f.most >= earlier {
-			o.scansAgain++
 			return
 		}
 	}
 	o.repeated = append(o.repeated, fmt.Sprintf("%s: scanned again although scan %d was %s", w, earlier, where))
+}
+
+// unwritten complains of completed results that one look saw in the stash and the
+// next one did not, although neither they nor later ones had been written.
+func (o *oracle) unwritten(id int64, writes []write, stashed []sighting) {
+	for i, s := range stashed {
+		next := s.look + 1
+		if next == len(o.looks) || o.looks[next].epoch != o.looks[s.look].epoch {
+			continue
+		}
+		seen, gone := o.looks[s.look], o.looks[next]
+		if i+1 < len(stashed) && stashed[i+1].look == next && stashed[i+1].scan >= s.scan {
+			continue // still there, or a later one in its place
+		}
+		before := slices.DeleteFunc(slices.Clone(writes), func(w write) bool { return w.At.After(gone.end) })
+		if !written(before, s.scan, seen) && !o.lost(seen.begin, gone.end) && !o.discarded(id, s, gone) {
+			o.vanished = append(o.vanished, fmt.Sprintf("project %d: scan %d was in the stash at %s, and gone unwritten at %s",
+				id, s.scan, seen.begin.Format("15:04:05.000"), gone.end.Format("15:04:05.000")))
+		}
+	}
+}
+
+// discarded tells whether the result may rightly have been dropped before a look
+// that does not see it any more: another run has begun, the project is not what
+// it was, or the number is not one of this database.
+func (o *oracle) discarded(id int64, s sighting, gone look) bool {
+	for r, begin := range o.begins {
+		if r.epoch == gone.epoch && begin.scan >= s.scan && !begin.at.After(gone.end) {
+			return true
+		}
+	}
+	changed := len(o.truth.between(gone.epoch, id, o.began(gone.epoch, s.scan), gone.end)) > 1
+	return changed || !o.given(gone.epoch, s.scan, gone.end.Add(late))
+}
+
+// given tells whether the database had given the scan number out by then.
+func (o *oracle) given(epoch int, scan int64, by time.Time) bool {
+	return slices.ContainsFunc(o.numbers, func(n number) bool {
+		return n.epoch == epoch && n.last >= scan && n.at.Before(by)
+	})
 }

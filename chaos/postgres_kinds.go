@@ -24,7 +24,7 @@ func postgresKinds() []kind {
 		{name: "postgres/project-renamed", inject: renameProjects, meets: true},
 		{name: "postgres/standby", inject: landOnStandby},
 		{name: "postgres/bouncer-restart", inject: atWork((*database).restartBouncer)},
-		{name: "postgres/backup-restored", inject: restoreBackup, limit: 2 * usualLimit},
+		{name: "postgres/backup-restored", inject: restoreBackup, meets: true, limit: 2 * usualLimit},
 	}
 }
 

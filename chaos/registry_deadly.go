@@ -16,8 +16,9 @@ const (
 	// deadlyBatch is how many projects are forced, the deadly one included.
 	deadlyBatch = 50
 	// deadlyLimit is how long it may take until the deadly one is found out:
-	// four processes have to die.
-	deadlyLimit = 150 * time.Second
+	// four processes have to die. In a storm, in which something else may keep
+	// it from being scanned, it is given up sooner.
+	deadlyLimit, stormDeadlyLimit = 150 * time.Second, 20 * time.Second
 )
 
 // present is a project that is there, with its path.
@@ -41,7 +42,7 @@ func deadlyProject(ctx context.Context, in *installation, dice *rand.Rand) (heal
 	}
 	var before int64
 	var there []present
-	err := await(ctx, "Postgres tells which projects there are", 2*time.Minute, func(ctx context.Context) (bool, error) {
+	err := await(ctx, "Postgres tells which projects there are", deadlyLimit, func(ctx context.Context) (bool, error) {
 		db := in.database.sql
 		err := db.GetContext(ctx, &before, `SELECT last_value FROM regmend.scan_number`)
 		if err == nil {
@@ -63,7 +64,7 @@ func (in *installation) outlive(ctx context.Context, deadly present, others []pr
 	}
 	end := in.registry.suffer(killing(deadly.Path, func() error { return in.fleet.killScannerOf(deadly.ID) }))
 	defer end()
-	err := await(ctx, "the deadly project is forced", 2*time.Minute, func(ctx context.Context) (bool, error) {
+	err := await(ctx, "the deadly project is forced", deadlyLimit, func(ctx context.Context) (bool, error) {
 		err := in.force(ctx, append(ids, deadly.ID)...)
 		return err == nil, err
 	})
@@ -92,7 +93,11 @@ WHERE project_id = ANY($1) AND scan_number > $2 AND status = 'completed'`
 // awaitRows waits for so many rows. That they do not come is damage, unless
 // something else is broken that may be the reason.
 func (in *installation) awaitRows(ctx context.Context, what, query string, want int, ids []int64, after int64) error {
-	err := await(ctx, what, deadlyLimit, func(ctx context.Context) (bool, error) {
+	limit := stormDeadlyLimit
+	if in.registry.alone.Load() {
+		limit = deadlyLimit
+	}
+	err := await(ctx, what, limit, func(ctx context.Context) (bool, error) {
 		var n int
 		err := in.database.sql.GetContext(ctx, &n, query, pq.Array(ids), after)
 		return n == want, err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -23,7 +22,7 @@ func registryKinds() []kind {
 		kinds,
 		kind{name: "registry/suddenly-empty", inject: wrongRegistry(twinEmpty)},
 		kind{name: "registry/another-registry", inject: wrongRegistry(twinForeign)},
-		kind{name: "registry/deadly-project", inject: deadlyProject},
+		kind{name: "registry/deadly-project", inject: deadlyProject, blamed: true},
 	)
 	return append(kinds, singleKinds()...)
 }
@@ -202,14 +201,12 @@ func wrongRegistry(twin string) func(context.Context, *installation, *rand.Rand)
 			return healed{}, err
 		}
 		r := in.registry
-		least := time.Now().Add(wrongFor)
 		end := r.suffer(r.replaced(twin))
 		defer end()
-		err := in.held(ctx, heldWithin, "sampled")
-		if unheld := (damage{}); errors.As(err, &unheld) && !r.alone.Load() {
-			err = nil // another fault may keep everyone from scanning, or from telling
+		err := pause(ctx, wrongFor)
+		if err == nil && r.alone.Load() { // another fault may keep everyone from scanning, or from telling
+			err = in.held(ctx, heldWithin, "sampled")
 		}
-		err = errors.Join(err, pause(ctx, time.Until(least)))
 		end()
 		return healed{since: time.Now()}, err
 	}

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"regmend/shared/gitlab/gitlabtest"
-
 	"golang.org/x/sync/errgroup"
 )
 
@@ -22,6 +20,13 @@ type pass struct {
 
 	mu      sync.Mutex
 	records []*record
+	outages []outage
+}
+
+// outage is one in a quiet window, for which no project is to blame.
+type outage struct {
+	kind       string
+	begin, end time.Time
 }
 
 // record is what became of one fault.
@@ -37,14 +42,12 @@ type record struct {
 	answer   *badAnswer // of a single one
 }
 
-// badAnswer is one that was prepared for the next listing of a project.
-type badAnswer struct {
-	project gitlabtest.Project
-	given   func() bool
-	remove  func()
-	quiet   bool
-	scan    int64 // the last number before
-	epoch   int
+func (r *pass) record(kind string, step int) *record {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rec := &record{kind: kind, step: step, at: time.Now()}
+	r.records = append(r.records, rec)
+	return rec
 }
 
 // steps goes through the schedule until it is through or the time is over, and
@@ -67,6 +70,26 @@ func (r *pass) steps(ctx context.Context, steps []step, until time.Time) (int, e
 	return len(steps), nil
 }
 
+// rare are quiet windows for the outages that could not be made as often as the
+// schedule wants them.
+func (r *pass) rare(kinds []kind, after []step) (more []step) {
+	made := map[string]int{}
+	for _, rec := range r.records {
+		if rec.unmade == "" {
+			made[rec.kind]++
+		}
+	}
+	for _, k := range kinds {
+		if k.single() || k.impossible != "" {
+			continue
+		}
+		for range 1 + again - made[k.name] {
+			more = append(more, step{number: len(after) + len(more) + 1, quiet: &k})
+		}
+	}
+	return more
+}
+
 func (r *pass) step(ctx context.Context, s step) error {
 	if s.quiet != nil {
 		return r.quiet(ctx, s)
@@ -84,6 +107,9 @@ func (r *pass) quiet(ctx context.Context, s step) error {
 	if err != nil || rec.why != "" || rec.unmade != "" {
 		return err
 	}
+	if !s.quiet.blamed {
+		r.outages = append(r.outages, outage{kind: s.quiet.name, begin: rec.at, end: h.since})
+	}
 	err = r.back(ctx, h, s.quiet.limit)
 	var late damage
 	switch {
@@ -99,7 +125,7 @@ func (r *pass) quiet(ctx context.Context, s step) error {
 }
 
 // slow is how long a fault may take without being told of.
-const slow = 30 * time.Second
+const slow = 15 * time.Second
 
 // inject makes a fault from its beginning to its end. What regmend did wrong
 // meanwhile is recorded, and that the fault could not be made, as while another
@@ -194,157 +220,4 @@ func (r *pass) storm(ctx context.Context, s step) error {
 		}
 	}
 	return nil
-}
-
-// spoil begins a run, in which every project is to be listed, and prepares the
-// step's bad answers.
-func (r *pass) spoil(ctx context.Context, s step) error {
-	if len(s.singles) == 0 {
-		return nil
-	}
-	if err := r.newRun(ctx, "chaos: a storm begins"); err != nil {
-		return err
-	}
-	scan, epoch, err := r.witness.lastNumber(ctx)
-	if err != nil {
-		return err
-	}
-	quiet := len(s.lanes) == 0
-	var answers []*badAnswer
-	var ids []int64 // one answer each: the next listing may be a minute away
-	for i, k := range s.singles {
-		for n := range s.times(k) {
-			dice := s.dice(r.seed, 100+i, n)
-			p := r.pick(dice)
-			for slices.Contains(ids, p.ID) {
-				p = r.pick(dice)
-			}
-			a := &badAnswer{project: p, quiet: quiet, scan: scan, epoch: epoch}
-			a.given, a.remove = r.registry.spoil(p.FullPath, k.spoil(p, dice))
-			r.record(k.name, s.number).answer = a
-			answers = append(answers, a)
-			ids = append(ids, p.ID)
-		}
-	}
-	if err := r.hasten(ctx, ids); err != nil {
-		return err
-	}
-	if !quiet {
-		return nil
-	}
-	return r.allGiven(ctx, answers)
-}
-
-// hasten enqueues the projects a few at a time, so that one that makes everyone
-// hold does not keep the others waiting. Some may be deleted by now, and
-// something may be away: then they come up by themselves.
-func (r *pass) hasten(ctx context.Context, ids []int64) error {
-	var some errgroup.Group
-	some.SetLimit(4)
-	for few := range slices.Chunk(ids, 4) {
-		some.Go(func() error {
-			_, _, _, err := r.regmend(ctx, append([]string{"enqueue"}, words(few)...)...)
-			return err
-		})
-	}
-	return some.Wait()
-}
-
-// allGiven waits until the bad answers were given.
-func (r *pass) allGiven(ctx context.Context, answers []*badAnswer) error {
-	err := await(ctx, "all bad answers are given", 3*time.Minute, func(context.Context) (bool, error) {
-		for _, a := range answers {
-			if !a.given() {
-				return false, fmt.Errorf("%s was not listed", a.project.FullPath)
-			}
-		}
-		return true, nil
-	})
-	return err
-}
-
-func (r *pass) record(kind string, step int) *record {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	rec := &record{kind: kind, step: step, at: time.Now()}
-	r.records = append(r.records, rec)
-	return rec
-}
-
-// workEvery is the pause between two looks for work, atLeast so many tasks are
-// to wait, and some so many projects are forced where they do not.
-const (
-	workEvery = time.Second
-	atLeast   = 10
-	some      = 2_000
-)
-
-// keepWorking forces projects whenever little is left to do, so that faults
-// always meet work.
-func (r *pass) keepWorking(ctx context.Context) error {
-	dice := rand.New(rand.NewPCG(r.seed, 1))
-	tick := time.NewTicker(workEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-		if waiting, err := r.waiting(ctx); err == nil && waiting < atLeast {
-			_ = r.forceSome(ctx, dice, min(some, len(r.world.Projects)/2)) // something may be away
-		}
-	}
-}
-
-// waiting are the tasks that no worker has taken yet.
-func (r *pass) waiting(ctx context.Context) (n int64, err error) {
-	for _, queue := range []string{"scan", "adhoc"} {
-		pending, err := r.redis.client().LLen(ctx, "asynq:{"+queue+"}:pending").Result()
-		if err != nil {
-			return 0, err
-		}
-		n += pending
-	}
-	return n, nil
-}
-
-// rest lets regmend finish: every project of the run is analysed.
-func (r *pass) rest(ctx context.Context) (status, error) {
-	for _, rec := range r.records {
-		if rec.answer != nil {
-			rec.answer.remove()
-		}
-	}
-	if err := r.setCap(ctx, usualCap); err != nil {
-		return status{}, err
-	}
-	if err := r.persist(ctx, "settings", "set", "scan_enabled", "true"); err != nil {
-		return status{}, err
-	}
-	var s status
-	again := time.Now()
-	err := await(ctx, "every project is analysed", 4*time.Minute, func(ctx context.Context) (ok bool, err error) {
-		now, err := r.status(ctx)
-		if err != nil {
-			return false, err
-		}
-		s = now
-		if s.Failed > 0 && time.Since(again) > 10*time.Second {
-			again = time.Now()
-			_, _, _, err = r.regmend(ctx, "enqueue", "--failed")
-		}
-		return s.Pending == 0 && s.Stashed != nil && *s.Stashed == 0 && s.Failed == r.routeless(), err
-	})
-	return s, err
-}
-
-// routeless are the projects that can only fail.
-func (r *pass) routeless() (n int64) {
-	for _, p := range r.world.Projects {
-		if p.Routeless && !p.PendingDelete {
-			n++
-		}
-	}
-	return n
 }

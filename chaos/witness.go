@@ -27,10 +27,11 @@ type witness struct {
 
 	mu      sync.Mutex
 	writes  []write
+	looks   []look // at the stash
 	stashed []sighting
 	numbers []number
-	begins  map[runOf]int64 // scan numbers of the run are higher
-	epoch   int             // how often the database was replaced
+	begins  map[runOf]begin
+	epoch   int // how often the database was replaced
 }
 
 // write is one of the result table. Those of a project were committed in the
@@ -61,12 +62,24 @@ type row struct {
 	Error    string `db:"error"`
 }
 
-// sighting is a completed result that was in the stash at a time.
+// look is one at the stash: what was there all the time from its begin to its
+// end, it has seen.
+type look struct {
+	epoch      int
+	begin, end time.Time
+}
+
+// sighting is a completed result that the look of that index saw in the stash.
 type sighting struct {
-	epoch     int
-	at        time.Time
+	look      int
 	projectID int64
 	scan      int64
+}
+
+// begin is that of a run: its scan numbers are higher.
+type begin struct {
+	scan int64
+	at   time.Time
 }
 
 // runOf is a run in a state of the database.
@@ -98,7 +111,7 @@ func (in *installation) watch(ctx context.Context) (*witness, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	w := &witness{in: in, truth: truth, end: cancel, at: "0", begins: map[runOf]int64{}}
+	w := &witness{in: in, truth: truth, end: cancel, at: "0", begins: map[runOf]begin{}}
 	w.ended.Go(func() { w.every(ctx, w.look) })
 	w.ended.Go(func() { w.every(ctx, w.lookAtStash) })
 	return w, nil
@@ -151,10 +164,11 @@ func (w *witness) read(ctx context.Context) error {
 		return err
 	}
 	var runs []struct {
-		ID   int64 `db:"id"`
-		Scan int64 `db:"scan_number"`
+		ID   int64     `db:"id"`
+		Scan int64     `db:"scan_number"`
+		At   time.Time `db:"started_at"`
 	}
-	if err := db.SelectContext(ctx, &runs, `SELECT id, scan_number FROM regmend.runs`); err != nil {
+	if err := db.SelectContext(ctx, &runs, `SELECT id, scan_number, started_at FROM regmend.runs`); err != nil {
 		return err
 	}
 	var writes []write
@@ -165,7 +179,7 @@ func (w *witness) read(ctx context.Context) error {
 	defer w.mu.Unlock()
 	w.numbers = append(w.numbers, n)
 	for _, r := range runs {
-		w.begins[runOf{w.epoch, r.ID}] = r.Scan
+		w.begins[runOf{w.epoch, r.ID}] = begin{r.Scan, r.At}
 	}
 	for _, found := range writes {
 		found.Epoch = w.epoch
@@ -179,16 +193,18 @@ func (w *witness) read(ctx context.Context) error {
 const stashOrder = "regmend:stash:order"
 
 func (w *witness) lookAtStash(ctx context.Context) error {
-	epoch, at := w.epochNow(), time.Now()
+	l := look{epoch: w.epochNow(), begin: time.Now()}
 	entries, err := w.in.redis.client().ZRangeWithScores(ctx, stashOrder, 0, -1).Result()
 	if err != nil {
 		return err
 	}
+	l.end = time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.looks = append(w.looks, l)
 	for _, entry := range entries {
 		if s, ok := completedEntry(entry); ok {
-			s.epoch, s.at = epoch, at
+			s.look = len(w.looks) - 1
 			w.stashed = append(w.stashed, s)
 		}
 	}
@@ -256,7 +272,8 @@ func (w *witness) change(ctx context.Context, ids []int64, do func(*sqlx.Tx) err
 	return w.truth.changed(ctx, w.in.database.sql, ids, began)
 }
 
-// writesSince are those whose scan began after the number, of any project.
+// completedSince tells whether a scan that began after the number has a completed
+// result in the table, of any project.
 func (w *witness) completedSince(scan int64, epoch int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
