@@ -5,9 +5,9 @@
 #
 #   chaos/ablate.sh all|none|NAME...
 #
-# NAME is one of chaos/ablations/NAME.patch, none is regmend as it is (KINDS
-# says what it has to bear; no damage is expected). SEED and PROJECTS are the
-# harness's.
+# NAME is one of chaos/ablations/NAME.patch, none is regmend as it is, of which
+# no damage is expected. SEED, PROJECTS and KINDS are the harness's; without
+# KINDS each patch names those that show the damage.
 set -eu
 
 say() { printf '%s\n' "$*" >&2; }
@@ -60,7 +60,7 @@ prepare() {
 	copy || return
 	if [ "$1" != none ]; then
 		(cd "$folder/source" && GIT_CEILING_DIRECTORIES=$folder git apply "$patches/$1.patch") || return
-		kinds=$(kinds_of "$1") want=1
+		kinds=${kinds:-$(kinds_of "$1")} want=1
 	fi
 	build "$folder/source" "$folder/regmend" .
 }

@@ -79,7 +79,9 @@ func (w *witness) judge(forces []forced, losses []time.Time) verdict {
 	for _, s := range w.stashed {
 		sightings[s.projectID] = append(sightings[s.projectID], s)
 	}
-	for _, id := range slices.Sorted(maps.Keys(byProject)) {
+	seen := slices.AppendSeq(slices.Collect(maps.Keys(byProject)), maps.Keys(sightings))
+	slices.Sort(seen)
+	for _, id := range slices.Compact(seen) {
 		writes := byProject[id]
 		slices.SortStableFunc(writes, func(a, b write) int {
 			return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.ID, b.ID))

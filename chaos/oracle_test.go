@@ -73,6 +73,18 @@ func TestOracle(t *testing.T) {
 			writes: []write{with(right(3, 5), func(w *write) { w.Missing, w.New.Missing = nil, 0 })},
 		},
 		{
+			name: "another name", want: "rows wrong",
+			writes: []write{with(right(3, 5), func(w *write) { w.Missing = []string{"wab"} })},
+		},
+		{
+			name: "one listed too many", want: "rows wrong",
+			writes: []write{with(right(3, 5), func(w *write) { w.New.Listed = 3 })},
+		},
+		{
+			name: "another project's path", want: "rows wrong",
+			writes: []write{with(right(3, 5), func(w *write) { w.New.FullPath = "g/other" })},
+		},
+		{
 			name: "an empty listing", want: "rows wrong",
 			writes: []write{with(right(3, 5), func(w *write) { w.Missing, w.New.Missing, w.New.Listed = nil, 0, 0 })},
 		},
@@ -102,6 +114,10 @@ func TestOracle(t *testing.T) {
 			writes: []write{with(right(3, 5), func(w *write) { w.New, w.Old = failed, right(2, 4).New })},
 		},
 		{
+			name: "an older failure over a newer one", want: "older over newer",
+			writes: []write{with(right(3, 5), func(w *write) { w.Old = w.New; w.New.Failure, w.Old.Failure = 3, 4; w.Old.Scan = w.New.Scan })},
+		},
+		{
 			name:   "completed over a newer failed one",
 			writes: []write{with(right(3, 5), func(w *write) { w.Old = failed; w.Old.Scan = 4 })},
 		},
@@ -121,6 +137,11 @@ func TestOracle(t *testing.T) {
 			name: "scanned again by a force from before", want: "scans repeated although stashed",
 			writes: []write{right(3, 4), right(7, 8)},
 			forces: []forced{{ids: map[int64]bool{1: true}, least: 1, most: 2}},
+		},
+		{
+			name: "scanned again before a force", want: "scans repeated although stashed",
+			writes: []write{right(3, 4), right(7, 8)},
+			forces: []forced{{ids: map[int64]bool{1: true}, least: 9, most: 9}},
 		},
 		{
 			name: "scanned again by another's force", want: "scans repeated although stashed",
@@ -143,6 +164,16 @@ func TestOracle(t *testing.T) {
 			seen: stashed(3, 4, 4),
 		},
 		{
+			name: "scanned again long after the stash was lost", want: "scans repeated although stashed",
+			writes: []write{right(9, 9)}, losses: []time.Time{clock(1)},
+			seen: stashed(7, 7, 8),
+		},
+		{
+			name:   "scanned in another run although stashed in the one before",
+			writes: []write{with(right(8, 9), func(w *write) { w.New.Run = 2 })},
+			seen:   stashed(4, 5, 5),
+		},
+		{
 			name: "scanned again after it vanished from the stash", want: "scans repeated although stashed, stashed results lost",
 			writes: []write{right(7, 9)}, losses: []time.Time{clock(30)},
 			seen: stashed(3, 4, 4),
@@ -153,6 +184,7 @@ func TestOracle(t *testing.T) {
 			seen:   stashed(3, 5, 5), want: "rows wrong",
 		},
 		{name: "gone from the stash unwritten", seen: stashed(3, 4, 4), writes: []write{right(2, 3)}, want: "stashed results lost"},
+		{name: "gone from the stash and never written", seen: stashed(3, 4, 4), want: "stashed results lost"},
 		{
 			name: "gone from the stash before it was written", want: "stashed results lost",
 			seen: stashed(3, 4, 4), writes: []write{right(3, 6)},
@@ -166,6 +198,7 @@ func TestOracle(t *testing.T) {
 		{name: "replaced in the stash by a later one", seen: append(stashed(2, 4, 4), stashed(3, 5, 5)...), writes: []write{right(3, 6)}},
 		{name: "gone from the stash as Redis lost it", seen: stashed(3, 14, 14), writes: []write{right(2, 3)}, losses: []time.Time{clock(13)}},
 		{name: "gone from the stash as its project was renamed", seen: stashed(9, 10, 10), writes: []write{right(2, 3)}},
+		{name: "gone from the stash with a number that was never given out", seen: stashed(50, 4, 4)},
 		{name: "gone from the stash with its run", seen: stashed(4, 5, 5), writes: []write{right(2, 3)}},
 		{name: "gone from the stash before the other run", seen: stashed(4, 4, 4), writes: []write{right(2, 3)}, want: "stashed results lost"},
 	}

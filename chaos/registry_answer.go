@@ -114,6 +114,13 @@ func (s spoils) take(path string) *spoil {
 	return all[0]
 }
 
+// waits tells whether a bad answer waits for the project with that full path.
+func (s spoils) waits(fullPath string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.waiting[strings.ToLower(fullPath)]) > 0
+}
+
 func (s spoils) remove(path string, gone *spoil) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -226,13 +226,17 @@ func (w *witness) epochNow() int {
 }
 
 // settle reads what was written so far; nothing is read until replaced is
-// called. The database is about to be replaced by another state of it.
+// called. The database is about to be replaced by another state of it, which
+// regmend may see before replaced is called.
 func (w *witness) settle(ctx context.Context) error {
 	w.reading.Lock()
 	if err := w.read(ctx); err != nil {
 		w.reading.Unlock()
 		return err
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.epoch++
 	return nil
 }
 
@@ -248,9 +252,6 @@ func (w *witness) replaced(ctx context.Context) error {
 		return err
 	}
 	w.at = last
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.epoch++
 	return nil
 }
 
