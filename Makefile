@@ -38,9 +38,9 @@ chaos: build ## break everything around regmend (SEED, PROJECTS, MINUTES; KINDS=
 NAMES ?= all
 
 .PHONY: ablate
-ablate: ## take out what guards regmend, and see the damage (NAMES='claim witness', SEED)
+ablate: ## take out what guards regmend, and see the damage (NAMES='claim witness', SEED, KINDS)
 	@demo/install.sh initdb redis-server redis-sentinel pgbouncer
-	@SEED=$(SEED) chaos/ablate.sh $(NAMES)
+	@SEED=$(SEED) KINDS='$(KINDS)' chaos/ablate.sh $(NAMES)
 
 .PHONY: test
 test: ## run every test, on servers the tests start themselves
