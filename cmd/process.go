@@ -87,7 +87,7 @@ func watched(src dashboard.Sources, watch *postgres.Watch, log logrus.FieldLogge
 }
 
 // awaitParts waits until Postgres and Redis answer, for however long that
-// takes, and then checks the schema, which no waiting mends.
+// takes. A schema that is not this program's no waiting mends.
 func awaitParts(ctx context.Context, src dashboard.Sources, log logrus.FieldLogger) error {
 	await := func(part string, ping func(context.Context) error) error {
 		for {
@@ -107,7 +107,16 @@ func awaitParts(ctx context.Context, src dashboard.Sources, log logrus.FieldLogg
 	if err := await("redis", func(ctx context.Context) error { return src.Redis.Ping(ctx).Err() }); err != nil {
 		return err
 	}
-	return src.DB.CheckSchema(ctx, schema.Migrations)
+	var unfit error
+	err := await("postgres", func(ctx context.Context) error {
+		err := src.DB.CheckSchema(ctx, schema.Migrations)
+		if postgres.Away(err) {
+			return err // again, since it answered
+		}
+		unfit = err
+		return nil
+	})
+	return errors.Join(err, unfit)
 }
 
 const awaitPause = 2 * time.Second

@@ -2,8 +2,11 @@ package postgres
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
@@ -37,6 +40,21 @@ func (db *DB) fault(ctx context.Context, doing string, err error) error {
 	default:
 		return fmt.Errorf("%s: %w", doing, err)
 	}
+}
+
+// Away tells whether err is of a database that could not be asked, and may answer
+// later, as against one that answered what is not wanted.
+func Away(err error) bool {
+	var answer *pq.Error
+	if errors.As(err, &answer) {
+		switch answer.Code.Class() {
+		case pqerror.ClassConnectionException, pqerror.ClassInsufficientResources, pqerror.ClassOperatorIntervention, pqerror.ClassSystemError:
+			return true
+		}
+		return false
+	}
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn)
 }
 
 func readOnly(err error) bool {
