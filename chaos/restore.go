@@ -50,7 +50,7 @@ func (d *database) dump(ctx context.Context, file string) error {
 // moveOn lets rows come back that the backup does not have, and results that
 // rest on them.
 func (in *installation) moveOn(ctx context.Context, dice *rand.Rand) error {
-	const rows, more = 30, 10 * time.Second
+	const rows, more = 30, 3 * time.Second
 	ids, err := in.insertLost(ctx, dice, rows)
 	if err != nil {
 		return err

@@ -31,7 +31,7 @@ func (s step) times(k kind) int {
 // storms, or in other quiet windows. A storm comes after so many quiet windows.
 const (
 	again         = 2
-	quietPerStorm = 15
+	quietPerStorm = 19
 )
 
 // schedule is decided by the seed alone. It is through when each outage was

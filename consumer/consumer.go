@@ -37,8 +37,8 @@ const shutdownTimeout, lastFlush = 6 * time.Second, 2 * time.Second
 // Config is what may be tuned; zero values mean the defaults.
 type Config struct {
 	// Workers is how many batches the process holds at once, waiting for a
-	// slot or scanning; default 16. The cap over all processes is the setting
-	// max_concurrency.
+	// slot or scanning, beside those of dead processes; default 16. The cap
+	// over all processes is the setting max_concurrency.
 	Workers int
 	// Process names this process among all others. Required.
 	Process string
