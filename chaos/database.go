@@ -51,7 +51,7 @@ var databaseSettings = []string{
 	"statement_timeout=60s",
 	"idle_in_transaction_session_timeout=60s",
 	// Long enough for the harness to close the circle before a flush looks.
-	"deadlock_timeout=3s",
+	"deadlock_timeout=2s",
 	"log_line_prefix=%m [%p] %u %e ",
 	"log_min_error_statement=panic",
 }

@@ -27,6 +27,8 @@ type fleet struct {
 	members map[string]*member
 	files   int
 	over    chan struct{} // closed when the fleet ends
+	// expected are how many want a process to end.
+	expected map[*servers.Process]int
 	// astray are the ends that nobody asked for.
 	astray   []string
 	watchers sync.WaitGroup
@@ -40,13 +42,11 @@ type member struct {
 	listen  string // of its pages and metrics
 	process *servers.Process
 	log     string
-	// wanted tells that its end is somebody's doing.
-	wanted bool
 }
 
 // newFleet starts two producers, three consumers and the pages.
 func (in *installation) newFleet() (*fleet, error) {
-	f := &fleet{in: in, members: map[string]*member{}, over: make(chan struct{})}
+	f := &fleet{in: in, members: map[string]*member{}, over: make(chan struct{}), expected: map[*servers.Process]int{}}
 	for name, args := range map[string][]string{
 		"producer1": {"producer", "--interval", "1s"},
 		"producer2": {"producer", "--interval", "1s"},
@@ -93,7 +93,6 @@ func (f *fleet) launch(m *member) error {
 	}
 	f.files++
 	m.log = filepath.Join(f.in.dir, fmt.Sprintf("%04d-%s.log", f.files, m.name))
-	m.wanted = false
 	cmd := exec.Command(m.program, m.args...)
 	cmd.Dir, cmd.Env = f.in.dir, f.in.environ()
 	process, err := servers.Start(cmd, m.log)
@@ -114,7 +113,7 @@ func (f *fleet) watch(m *member, p *servers.Process) {
 	began := time.Now()
 	<-p.Exited()
 	f.mu.Lock()
-	if !m.wanted && !f.ended() {
+	if f.expected[p] == 0 && !f.ended() {
 		f.astray = append(f.astray, fmt.Sprintf("%s ended by itself with exit code %d: %s", m.name, p.ExitCode(), p.Tail()))
 	}
 	f.mu.Unlock()
@@ -153,9 +152,16 @@ func (f *fleet) running(name string) (*member, *servers.Process) {
 func (f *fleet) expect(name string) *servers.Process {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	m := f.members[name]
-	m.wanted = true
-	return m.process
+	p := f.members[name].process
+	f.expected[p]++
+	return p
+}
+
+// another tells whether somebody else wants the process to end, too.
+func (f *fleet) another(p *servers.Process) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.expected[p] > 1
 }
 
 // kill ends the member's process at once. The next one starts by itself.
@@ -176,8 +182,7 @@ func (f *fleet) terminate(name string) error {
 		return errors.Join(damagef("%s is still there %s after SIGTERM: %s", name, leaveLimit, p.Tail()), p.Kill())
 	}
 	code := p.ExitCode()
-	const killed = -1 // meanwhile, by another fault
-	if code != 0 && code != killed && !strings.Contains(p.Tail(), "could not be stashed in Redis before the end") {
+	if code != 0 && !f.another(p) && !strings.Contains(p.Tail(), "could not be stashed in Redis before the end") {
 		return damagef("%s left after SIGTERM with exit code %d: %s", name, code, p.Tail())
 	}
 	return nil

@@ -52,8 +52,10 @@ func (v *verdict) counts() []tally {
 	}
 }
 
-// late is how long a result may be written after what it says has ceased to be
-// so: its statement has read the project's path before, and commits then.
+// late is how long things may lie apart that happen at once on a machine at its
+// limit: a result may be written after what it says has ceased to be so (its
+// statement has read the project's path before, and commits then), and stashed
+// after another batch with the project has looked for it.
 const late = 2 * time.Second
 
 // oracle judges what the witness saw.
@@ -211,41 +213,6 @@ func inTable(earlier []write, w write, began time.Time) int64 {
 	return 0
 }
 
-// inStash is the scan number of a completed result of the same run that had been
-// stashed before the scan of w began, and that nothing but the flush should have
-// removed meanwhile; 0 if there was none.
-func (o *oracle) inStash(earlier []write, w write, stashed []sighting, began time.Time) int64 {
-	if len(o.truth.between(w.Epoch, w.ProjectID, began.Add(-time.Minute), w.At)) > 1 {
-		return 0 // renamed: what was stashed is rightly discarded
-	}
-	for _, s := range stashed {
-		l := o.looks[s.look]
-		same := l.epoch == w.Epoch && s.scan < w.New.Scan && s.scan > o.begins[runOf{w.Epoch, w.New.Run}].scan
-		if same && l.begin.Before(began) && !o.lost(l.begin, began) && !written(earlier, s.scan, l) {
-			return s.scan
-		}
-	}
-	return 0
-}
-
-// lossGrace is how long before it was noted Redis may have lost something.
-const lossGrace = 5 * time.Second
-
-// lost tells whether Redis may have lost what was in the stash meanwhile.
-func (o *oracle) lost(from, to time.Time) bool {
-	return slices.ContainsFunc(o.losses, func(at time.Time) bool {
-		return at.After(from.Add(-lossGrace)) && at.Before(to.Add(lossGrace))
-	})
-}
-
-// written tells whether the result that a look saw, or one of a later scan, is
-// among the writes.
-func written(writes []write, scan int64, seen look) bool {
-	return slices.ContainsFunc(writes, func(w write) bool {
-		return w.Epoch == seen.epoch && w.New.Status == completed && w.New.Scan >= scan
-	})
-}
-
 // repeat complains of w unless it was asked for.
 func (o *oracle) repeat(w write, earlier int64, where string) {
 	for _, f := range o.forces {
@@ -254,44 +221,4 @@ func (o *oracle) repeat(w write, earlier int64, where string) {
 		}
 	}
 	o.repeated = append(o.repeated, fmt.Sprintf("%s: scanned again although scan %d was %s", w, earlier, where))
-}
-
-// unwritten complains of completed results that one look saw in the stash and the
-// next one did not, although neither they nor later ones had been written.
-func (o *oracle) unwritten(id int64, writes []write, stashed []sighting) {
-	for i, s := range stashed {
-		next := s.look + 1
-		if next == len(o.looks) || o.looks[next].epoch != o.looks[s.look].epoch {
-			continue
-		}
-		seen, gone := o.looks[s.look], o.looks[next]
-		if i+1 < len(stashed) && stashed[i+1].look == next && stashed[i+1].scan >= s.scan {
-			continue // still there, or a later one in its place
-		}
-		before := slices.DeleteFunc(slices.Clone(writes), func(w write) bool { return w.At.After(gone.end) })
-		if !written(before, s.scan, seen) && !o.lost(seen.begin, gone.end) && !o.discarded(id, s, gone) {
-			o.vanished = append(o.vanished, fmt.Sprintf("project %d: scan %d was in the stash at %s, and gone unwritten at %s",
-				id, s.scan, seen.begin.Format("15:04:05.000"), gone.end.Format("15:04:05.000")))
-		}
-	}
-}
-
-// discarded tells whether the result may rightly have been dropped before a look
-// that does not see it any more: another run has begun, the project is not what
-// it was, or the number is not one of this database.
-func (o *oracle) discarded(id int64, s sighting, gone look) bool {
-	for r, begin := range o.begins {
-		if r.epoch == gone.epoch && begin.scan >= s.scan && !begin.at.After(gone.end) {
-			return true
-		}
-	}
-	changed := len(o.truth.between(gone.epoch, id, o.began(gone.epoch, s.scan), gone.end)) > 1
-	return changed || !o.given(gone.epoch, s.scan, gone.end.Add(late))
-}
-
-// given tells whether the database had given the scan number out by then.
-func (o *oracle) given(epoch int, scan int64, by time.Time) bool {
-	return slices.ContainsFunc(o.numbers, func(n number) bool {
-		return n.epoch == epoch && n.last >= scan && n.at.Before(by)
-	})
 }

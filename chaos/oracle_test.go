@@ -10,7 +10,7 @@ import (
 // The oracle's world: project 1 at g/app with the repositories "" and "web", of
 // which GitLab knows "", and at second 10 renamed to g/new.
 func newOracleWorld() *witness {
-	w := &witness{begins: map[runOf]begin{{run: 2}: {scan: 5, at: clock(6)}}, truth: &truth{
+	w := &witness{begins: map[runOf]begin{{run: 2}: {scan: 5, at: clock(6)}, {run: 3}: {scan: 20, at: clock(20)}}, truth: &truth{
 		tagged: []string{"g/app", "g/app/web"},
 		epochs: []map[int64][]version{{1: {
 			{path: "g/app", rows: map[string]bool{"": true}},
@@ -155,8 +155,18 @@ func TestOracle(t *testing.T) {
 		},
 		{
 			name: "scanned again although stashed throughout", want: "scans repeated although stashed",
-			writes: []write{right(7, 9)},
+			writes: []write{right(9, 9)},
 			seen:   stashed(3, 4, 8),
+		},
+		{
+			name: "scanned again although stashed, and written meanwhile", want: "scans repeated although stashed",
+			writes: []write{right(3, 7), right(6, 8)},
+			seen:   stashed(3, 2, 6),
+		},
+		{
+			name: "scanned again after it was stashed, written and deleted", want: "rows wrong",
+			writes: []write{right(3, 4), with(right(3, 5), func(w *write) { w.Op, w.New = "DELETE", row{} }), right(8, 9)},
+			seen:   stashed(3, 2, 3),
 		},
 		{
 			name:   "scanned again after the stash was lost",
@@ -165,17 +175,18 @@ func TestOracle(t *testing.T) {
 		},
 		{
 			name: "scanned again long after the stash was lost", want: "scans repeated although stashed",
-			writes: []write{right(9, 9)}, losses: []time.Time{clock(1)},
-			seen: stashed(7, 7, 8),
+			writes: []write{right(9, 9)}, losses: []time.Time{clock(-1)},
+			seen: stashed(5, 5, 8),
 		},
+		{name: "scanned in another batch when it was stashed", writes: []write{right(5, 6)}, seen: stashed(4, 3, 5)},
 		{
 			name:   "scanned in another run although stashed in the one before",
-			writes: []write{with(right(8, 9), func(w *write) { w.New.Run = 2 })},
+			writes: []write{with(right(9, 9), func(w *write) { w.New.Run = 2 })},
 			seen:   stashed(4, 5, 5),
 		},
 		{
 			name: "scanned again after it vanished from the stash", want: "scans repeated although stashed, stashed results lost",
-			writes: []write{right(7, 9)}, losses: []time.Time{clock(30)},
+			writes: []write{right(9, 9)}, losses: []time.Time{clock(30)},
 			seen: stashed(3, 4, 4),
 		},
 		{
@@ -199,6 +210,8 @@ func TestOracle(t *testing.T) {
 		{name: "gone from the stash as Redis lost it", seen: stashed(3, 14, 14), writes: []write{right(2, 3)}, losses: []time.Time{clock(13)}},
 		{name: "gone from the stash as its project was renamed", seen: stashed(9, 10, 10), writes: []write{right(2, 3)}},
 		{name: "gone from the stash with a number that was never given out", seen: stashed(50, 4, 4)},
+		{name: "gone from the stash with a number that was given out much later", seen: stashed(12, 4, 4)},
+		{name: "gone from the stash with a number to which only a run raised it", seen: stashed(20, 18, 18)},
 		{name: "gone from the stash with its run", seen: stashed(4, 5, 5), writes: []write{right(2, 3)}},
 		{name: "gone from the stash before the other run", seen: stashed(4, 4, 4), writes: []write{right(2, 3)}, want: "stashed results lost"},
 	}

@@ -11,7 +11,7 @@ import (
 const (
 	workEvery = time.Second
 	atLeast   = 10
-	some      = 1_000
+	some      = 500
 )
 
 // keepWorking forces projects whenever little is left to do, so that faults
