@@ -8,19 +8,17 @@ import (
 	"github.com/lib/pq"
 )
 
-// loseCommits loses the reply to COMMIT while it is a flush that commits.
-func loseCommits(ctx context.Context, in *installation, dice *rand.Rand) (healed, error) {
+// loseCommit loses the reply to COMMIT while it is a flush that commits.
+func loseCommit(ctx context.Context, in *installation, dice *rand.Rand) (healed, error) {
 	if err := in.working(ctx); err != nil {
 		return healed{}, err
 	}
-	for range 3 {
-		ids, err := in.analysed(ctx, dice, 20)
-		if err != nil {
-			return healed{}, err
-		}
-		if err := in.database.loseCommit(ctx, in.feeding("a flush waits to write", ids)); err != nil {
-			return healed{}, err
-		}
+	ids, err := in.analysed(ctx, dice, 20)
+	if err != nil {
+		return healed{}, err
+	}
+	if err := in.database.loseCommit(ctx, in.feeding("a flush waits to write", ids)); err != nil {
+		return healed{}, err
 	}
 	return in.database.recovered(ctx)
 }

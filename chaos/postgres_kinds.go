@@ -15,7 +15,7 @@ func postgresKinds() []kind {
 		{name: "postgres/hung", inject: atWork(hang(12 * time.Second))},
 		{name: "postgres/replies-swallowed", inject: atWork((*database).swallowStates)},
 		{name: "postgres/terminate", inject: atWork((*database).terminate)},
-		{name: "postgres/commit-reply-lost", inject: loseCommits, meets: true},
+		{name: "postgres/commit-reply-lost", inject: loseCommit, meets: true},
 		{name: "postgres/serialization-failure", inject: refuseToSerialize, meets: true},
 		{name: "postgres/deadlock", inject: deadlock, meets: true},
 		{name: "postgres/lock-held", inject: atWork(holdLock(5 * time.Second))},

@@ -150,7 +150,7 @@ func (in *installation) redisLost(since time.Time) bool {
 
 // scansNothing makes sure that no scan number is given out.
 func (in *installation) scansNothing(ctx context.Context) error {
-	const look = 3 * time.Second
+	const look = 2 * time.Second
 	before, _, err := in.witness.lastNumber(ctx)
 	if err != nil {
 		return err
