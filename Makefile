@@ -24,7 +24,7 @@ demo: build ## see it work: private servers, real images, lost rows found (ARGS=
 
 SEED ?= 1
 PROJECTS ?= 20000
-MINUTES ?= 18.5
+MINUTES ?= 19
 KINDS ?=
 
 .PHONY: chaos

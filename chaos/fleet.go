@@ -181,6 +181,9 @@ func (f *fleet) terminate(name string) error {
 	case <-time.After(leaveLimit):
 		return errors.Join(damagef("%s is still there %s after SIGTERM: %s", name, leaveLimit, p.Tail()), p.Kill())
 	}
+	if p.Tail() == "" {
+		return nil // it was told so before it could listen for it, with nothing in hand
+	}
 	code := p.ExitCode()
 	if code != 0 && !f.another(p) && !strings.Contains(p.Tail(), "could not be stashed in Redis before the end") {
 		return damagef("%s left after SIGTERM with exit code %d: %s", name, code, p.Tail())

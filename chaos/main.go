@@ -43,7 +43,7 @@ func main() {
 	var o options
 	flag.Uint64Var(&o.seed, "seed", 1, "the same seed makes the same schedule")
 	flag.IntVar(&o.projects, "projects", 20_000, "how many projects")
-	flag.Float64Var(&o.minutes, "minutes", 18.5, "no step of the schedule begins later")
+	flag.Float64Var(&o.minutes, "minutes", 19, "no step of the schedule begins later")
 	flag.StringVar(&o.kinds, "kinds", "", "only these kinds or groups of kinds, comma-separated")
 	flag.BoolVar(&o.list, "list", false, "list the kinds")
 	flag.BoolVar(&o.plan, "plan", false, "print the schedule")

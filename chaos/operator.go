@@ -58,6 +58,27 @@ func (in *installation) force(ctx context.Context, ids ...int64) error {
 	return in.noteForce(ctx, f, err)
 }
 
+const selectFailed = `SELECT project_id FROM regmend.data_repair_details WHERE status = 'failed'`
+
+// forceFailed lets regmend enqueue --failed, which scans them again whatever
+// comes of the scans that are under way.
+func (in *installation) forceFailed(ctx context.Context) error {
+	f := forced{ids: map[int64]bool{}}
+	var ids []int64
+	if err := in.database.sql.SelectContext(ctx, &ids, selectFailed); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		f.ids[id] = true
+	}
+	var err error
+	if f.least, f.epoch, err = in.witness.lastNumber(ctx); err != nil {
+		return err
+	}
+	_, _, _, err = in.regmend(ctx, "enqueue", "--failed")
+	return in.noteForce(ctx, f, err)
+}
+
 // noteForce notes what may have been enqueued, with the numbers that may be
 // given out by then.
 func (in *installation) noteForce(ctx context.Context, f forced, err error) error {
@@ -180,7 +201,7 @@ func ordinary(p gitlabtest.Project) bool {
 
 // workLimit is how long work is waited for before a fault; stormWorkLimit is for
 // a storm, in which something else may keep it away.
-const workLimit, stormWorkLimit = time.Minute, 2 * time.Second
+const workLimit, stormWorkLimit = time.Minute, 500 * time.Millisecond
 
 // working returns when the registry is asked for listings.
 func (in *installation) working(ctx context.Context) error {

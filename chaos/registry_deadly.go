@@ -18,7 +18,7 @@ const (
 	// deadlyLimit is how long it may take until the deadly one is found out:
 	// four processes have to die. In a storm, in which something else may keep
 	// it from being scanned, it is given up sooner.
-	deadlyLimit, stormDeadlyLimit = 150 * time.Second, 20 * time.Second
+	deadlyLimit, stormDeadlyLimit = 150 * time.Second, 8 * time.Second
 )
 
 // present is a project that is there, with its path.

@@ -67,7 +67,7 @@ func (r *pass) rest(ctx context.Context) (status, error) {
 		s = now
 		if s.Failed > 0 && time.Since(again) > 10*time.Second {
 			again = time.Now()
-			_, _, _, err = r.regmend(ctx, "enqueue", "--failed")
+			err = r.forceFailed(ctx)
 		}
 		return s.Pending == 0 && s.Stashed != nil && *s.Stashed == 0 && s.Failed == r.routeless(), err
 	})
