@@ -18,8 +18,13 @@ type bouncer struct {
 	keeping sync.WaitGroup
 }
 
+// loginAgain is how long PgBouncer refuses everyone after a login of its own
+// failed: 15 s by itself, which would be most of the time that Postgres' faults
+// take.
+const loginAgain = "server_login_retry=3"
+
 func startBouncer(ctx context.Context, dir string, upstream *servers.Postgres) (*bouncer, error) {
-	server, err := servers.StartPgBouncer(ctx, dir, upstream)
+	server, err := servers.StartPgBouncer(ctx, dir, upstream, loginAgain)
 	if err != nil {
 		return nil, err
 	}

@@ -50,9 +50,9 @@ func (in *installation) newFleet() (*fleet, error) {
 	for name, args := range map[string][]string{
 		"producer1": {"producer", "--interval", "1s"},
 		"producer2": {"producer", "--interval", "1s"},
-		"consumer1": {"consumer"},
-		"consumer2": {"consumer"},
-		"consumer3": {"consumer"},
+		"consumer1": {"consumer", "--workers", "8"},
+		"consumer2": {"consumer", "--workers", "8"},
+		"consumer3": {"consumer", "--workers", "8"},
 		"web":       {"web"},
 	} {
 		port, err := servers.FreePort()

@@ -87,19 +87,24 @@ func (in *installation) betweenScanAndFlush(ctx context.Context, dice *rand.Rand
 	if err != nil {
 		return nil, err
 	}
-	feed := in.feeding("results wait in the stash", ids)
-	return ids, in.witness.change(ctx, ids, func(tx *sqlx.Tx) error {
-		if _, err := tx.ExecContext(ctx, keepResults); err != nil {
-			return err
+	wait := func(ctx context.Context) (bool, error) {
+		waiting, err := in.stashed(ctx, ids)
+		return waiting >= len(ids)/2, err
+	}
+	return ids, in.feeding("results wait in the stash", ids)(ctx, func(ctx context.Context) (bool, error) {
+		if ok, err := wait(ctx); !ok {
+			return false, err
 		}
-		err := feed(ctx, func(ctx context.Context) (bool, error) {
-			waiting, err := in.stashed(ctx, ids)
-			return waiting >= len(ids)/2, err
+		err := in.witness.change(ctx, ids, func(tx *sqlx.Tx) error {
+			if _, err := tx.ExecContext(ctx, keepResults); err != nil {
+				return err
+			}
+			if ok, err := wait(ctx); !ok {
+				return errors.Join(err, errors.New("they were flushed meanwhile"))
+			}
+			return change(tx, ids)
 		})
-		if err != nil {
-			return err
-		}
-		return change(tx, ids)
+		return err == nil, err
 	})
 }
 
