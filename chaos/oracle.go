@@ -207,6 +207,9 @@ func inTable(earlier []write, w write, began time.Time) int64 {
 		return 0
 	}
 	was := earlier[len(earlier)-1]
+	if was.New.Failure > was.New.Scan {
+		return 0 // a scan that was asked for failed since, and is tried again
+	}
 	if was.Epoch == w.Epoch && was.New.Run == w.New.Run && was.New.Status == completed && was.New.Scan < w.New.Scan && was.At.Before(began) {
 		return was.New.Scan
 	}

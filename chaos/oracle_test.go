@@ -148,6 +148,10 @@ func TestOracle(t *testing.T) {
 			writes: []write{right(3, 4), right(7, 8)},
 			forces: []forced{{ids: map[int64]bool{2: true}, least: 4, most: 5}},
 		},
+		{
+			name:   "scanned again after a forced scan had failed",
+			writes: []write{right(3, 4), with(right(3, 6), func(w *write) { w.Old = w.New; w.New.Failure, w.New.Error = 5, "no" }), right(9, 9)},
+		},
 		{name: "two scans at the same time", writes: []write{right(3, 7), right(4, 8)}},
 		{
 			name:   "scanned again in another run",

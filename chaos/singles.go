@@ -57,7 +57,26 @@ func (r *pass) spoil(ctx context.Context, s step) error {
 	if !quiet {
 		return nil
 	}
-	return r.allGiven(ctx, answers)
+	return r.allGiven(ctx, answers, 3*time.Minute)
+}
+
+// giveRest has the projects listed for which bad answers still wait, and takes
+// back what even then nobody asks for.
+func (r *pass) giveRest(ctx context.Context) {
+	const patience = 45 * time.Second
+	var ids []int64
+	var answers []*badAnswer
+	for _, rec := range r.records {
+		if rec.answer != nil && !rec.answer.given() {
+			ids, answers = append(ids, rec.answer.project.ID), append(answers, rec.answer)
+		}
+	}
+	if len(ids) > 0 && r.force(ctx, ids...) == nil {
+		_ = r.allGiven(ctx, answers, patience) // some projects are no more
+	}
+	for _, a := range answers {
+		a.remove()
+	}
 }
 
 // hasten enqueues the projects a few at a time, so that one that makes everyone
@@ -76,8 +95,8 @@ func (r *pass) hasten(ctx context.Context, ids []int64) error {
 }
 
 // allGiven waits until the bad answers were given.
-func (r *pass) allGiven(ctx context.Context, answers []*badAnswer) error {
-	return await(ctx, "all bad answers are given", 3*time.Minute, func(context.Context) (bool, error) {
+func (r *pass) allGiven(ctx context.Context, answers []*badAnswer, within time.Duration) error {
+	return await(ctx, "all bad answers are given", within, func(context.Context) (bool, error) {
 		for _, a := range answers {
 			if !a.given() {
 				return false, fmt.Errorf("%s was not listed", a.project.FullPath)

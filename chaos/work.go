@@ -46,17 +46,13 @@ func (r *pass) waiting(ctx context.Context) (n int64, err error) {
 
 // rest lets regmend finish: every project of the run is analysed.
 func (r *pass) rest(ctx context.Context) (status, error) {
-	for _, rec := range r.records {
-		if rec.answer != nil {
-			rec.answer.remove()
-		}
-	}
 	if err := r.setCap(ctx, usualCap); err != nil {
 		return status{}, err
 	}
 	if err := r.persist(ctx, "settings", "set", "scan_enabled", "true"); err != nil {
 		return status{}, err
 	}
+	r.giveRest(ctx)
 	var s status
 	again := time.Now()
 	err := await(ctx, "every project is analysed", 4*time.Minute, func(ctx context.Context) (ok bool, err error) {
