@@ -186,6 +186,7 @@ type StatusWriter struct {
 	Status int
 }
 
+// WriteHeader passes the status on.
 func (w *StatusWriter) WriteHeader(status int) {
 	if w.Status == 0 {
 		w.Status = status
@@ -193,6 +194,7 @@ func (w *StatusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
+// Write passes a part of the body on.
 func (w *StatusWriter) Write(p []byte) (int, error) {
 	if w.Status == 0 {
 		w.Status = http.StatusOK
