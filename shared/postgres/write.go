@@ -47,23 +47,38 @@ func (db *DB) Write(ctx context.Context, run Run, results []gitlab.Result) (Writ
 // on in halves down to the verdict at fault, so that one bad project does not
 // hold up the others.
 func (db *DB) writeHalving(ctx context.Context, run Run, verdicts []verdict) (Written, error) {
-	if len(verdicts) == 0 {
-		return Written{}, nil
+	var written Written
+	err := inHalves(verdicts, func(part []verdict) error {
+		w, err := db.writeTogether(ctx, run, part)
+		written = written.plus(w)
+		return err
+	}, func(v verdict, reason error) error {
+		w, err := db.writeOffender(ctx, run, v, reason)
+		written = written.plus(w)
+		return err
+	})
+	return written, err
+}
+
+// inHalves calls write with items, and where the database refuses a value, with
+// half of them at a time, down to the one at fault, which goes to offender. It
+// ends with the first other error.
+func inHalves[T any](items []T, write func([]T) error, offender func(T, error) error) error {
+	if len(items) == 0 {
+		return nil
 	}
-	written, err := db.writeTogether(ctx, run, verdicts)
+	err := write(items)
 	switch {
 	case !refused(err):
-		return written, err
-	case len(verdicts) == 1:
-		return db.writeOffender(ctx, run, verdicts[0], err)
+		return err
+	case len(items) == 1:
+		return offender(items[0], err)
 	}
-	half := len(verdicts) / 2
-	first, err := db.writeHalving(ctx, run, verdicts[:half])
-	if err != nil {
-		return first, err
+	half := len(items) / 2
+	if err := inHalves(items[:half], write, offender); err != nil {
+		return err
 	}
-	second, err := db.writeHalving(ctx, run, verdicts[half:])
-	return first.plus(second), err
+	return inHalves(items[half:], write, offender)
 }
 
 // writeOffender records why v could not be stored. If its project was deleted
