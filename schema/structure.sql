@@ -27,7 +27,9 @@ CREATE TABLE regmend.data_repair_details (
     next_attempt_at timestamp with time zone,
     error text,
     failure_scan_number bigint,
+    contradiction text,
     CONSTRAINT completed_has_evidence CHECK (((status <> 'completed'::text) OR ((full_path IS NOT NULL) AND (full_path <> ''::text) AND (method IS NOT NULL) AND (method <> ''::text) AND (pages IS NOT NULL) AND (pages > 0) AND (listed IS NOT NULL) AND (listed >= missing_count)))),
+    CONSTRAINT contradiction_is_of_completed CHECK (((contradiction IS NULL) OR ((status = 'completed'::text) AND (contradiction <> ''::text)))),
     CONSTRAINT data_repair_details_missing_count_check CHECK ((missing_count >= 0)),
     CONSTRAINT data_repair_details_run_id_check CHECK ((run_id > 0)),
     CONSTRAINT data_repair_details_scan_number_check CHECK ((scan_number > 0)),
@@ -63,6 +65,12 @@ COMMENT ON COLUMN regmend.data_repair_details.listed IS 'How many of the project
 --
 
 COMMENT ON COLUMN regmend.data_repair_details.failure_scan_number IS 'Of the failure that came after the completed scan, or of the last one where none completed';
+
+--
+-- Name: COLUMN data_repair_details.contradiction; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.data_repair_details.contradiction IS 'What catalog and listing disagreed about';
 
 --
 -- Name: missing_repositories; Type: TABLE; Schema: regmend; Owner: -
@@ -164,10 +172,11 @@ CREATE TABLE regmend.settings (
     value text NOT NULL,
     changed_at timestamp with time zone DEFAULT now() NOT NULL,
     changed_by text DEFAULT SESSION_USER NOT NULL,
-    CONSTRAINT settings_key_check CHECK ((key = ANY (ARRAY['max_concurrency'::text, 'scan_enabled'::text, 'batch_size'::text, 'page_size'::text, 'stash_limit'::text, 'flush_after'::text, 'queue_minutes'::text, 'lap_interval'::text, 'witness_share'::text, 'scope'::text]))),
+    CONSTRAINT settings_key_check CHECK ((key = ANY (ARRAY['max_concurrency'::text, 'scan_enabled'::text, 'batch_size'::text, 'page_size'::text, 'stash_limit'::text, 'flush_after'::text, 'queue_minutes'::text, 'lap_interval'::text, 'witness_share'::text, 'scope'::text, 'strategy'::text]))),
     CONSTRAINT value_fits_key CHECK (
 CASE
     WHEN (key = 'scan_enabled'::text) THEN (value = ANY (ARRAY['true'::text, 'false'::text]))
+    WHEN (key = 'strategy'::text) THEN (value = ANY (ARRAY['project'::text, 'sweep'::text, 'auto'::text]))
     WHEN (key = ANY (ARRAY['flush_after'::text, 'lap_interval'::text])) THEN (value ~ '^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$'::text)
     WHEN (key <> 'scope'::text) THEN (value ~ '^[0-9]{1,9}$'::text)
     ELSE true
@@ -199,6 +208,155 @@ ALTER TABLE regmend.settings_history ALTER COLUMN id ADD GENERATED ALWAYS AS IDE
     NO MAXVALUE
     CACHE 1
 );
+
+--
+-- Name: sweep_candidates; Type: TABLE; Schema: regmend; Owner: -
+--
+
+CREATE TABLE regmend.sweep_candidates (
+    scan_number bigint NOT NULL,
+    project_id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    in_catalog boolean NOT NULL,
+    reported boolean NOT NULL,
+    tagged boolean
+);
+
+--
+-- Name: TABLE sweep_candidates; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON TABLE regmend.sweep_candidates IS 'Repositories that may be missing';
+
+--
+-- Name: COLUMN sweep_candidates.in_catalog; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.sweep_candidates.in_catalog IS 'The catalog has it, and it had no row when its page was judged';
+
+--
+-- Name: COLUMN sweep_candidates.reported; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.sweep_candidates.reported IS 'An older scan found it missing';
+
+--
+-- Name: COLUMN sweep_candidates.tagged; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.sweep_candidates.tagged IS 'What the registry said of its tags; NULL: not asked';
+
+--
+-- Name: sweep_projects; Type: TABLE; Schema: regmend; Owner: -
+--
+
+CREATE TABLE regmend.sweep_projects (
+    scan_number bigint NOT NULL,
+    project_id bigint NOT NULL,
+    full_path text NOT NULL,
+    route xid NOT NULL,
+    listed integer DEFAULT 0 NOT NULL
+);
+
+--
+-- Name: TABLE sweep_projects; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON TABLE regmend.sweep_projects IS 'The projects as they were before the walk';
+
+--
+-- Name: COLUMN sweep_projects.route; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.sweep_projects.route IS 'Version of the route''s row: another one if it was changed, also where it was changed back';
+
+--
+-- Name: COLUMN sweep_projects.listed; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.sweep_projects.listed IS 'How many of the project''s own repositories the catalog had';
+
+--
+-- Name: sweeps; Type: TABLE; Schema: regmend; Owner: -
+--
+
+CREATE TABLE regmend.sweeps (
+    id bigint NOT NULL,
+    run_id bigint NOT NULL,
+    scan_number bigint NOT NULL,
+    state text DEFAULT 'preparing'::text NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    started_by text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    "position" text DEFAULT ''::text NOT NULL,
+    cursor bigint DEFAULT 0 NOT NULL,
+    pages integer DEFAULT 0 NOT NULL,
+    projects bigint DEFAULT 0 NOT NULL,
+    repositories bigint DEFAULT 0 NOT NULL,
+    unowned bigint DEFAULT 0 NOT NULL,
+    candidates bigint DEFAULT 0 NOT NULL,
+    proven bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT ended_is_ended CHECK (((ended_at IS NOT NULL) = (state = ANY (ARRAY['done'::text, 'failed'::text])))),
+    CONSTRAINT failed_has_reason CHECK (((state <> 'failed'::text) OR (reason <> ''::text))),
+    CONSTRAINT sweeps_pages_check CHECK ((pages >= 0)),
+    CONSTRAINT sweeps_run_id_check CHECK ((run_id > 0)),
+    CONSTRAINT sweeps_scan_number_check CHECK ((scan_number > 0)),
+    CONSTRAINT sweeps_state_check CHECK ((state = ANY (ARRAY['preparing'::text, 'walking'::text, 'judging'::text, 'done'::text, 'failed'::text]))),
+    CONSTRAINT walked_has_pages CHECK (((state <> ALL (ARRAY['judging'::text, 'done'::text])) OR (pages > 0)))
+);
+
+--
+-- Name: TABLE sweeps; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON TABLE regmend.sweeps IS 'Walks over the registry''s whole catalog; the highest id is the last one';
+
+--
+-- Name: COLUMN sweeps.scan_number; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.sweeps.scan_number IS 'Of its results, and of the rows it works with: a walk begun anew takes another one';
+
+--
+-- Name: COLUMN sweeps."position"; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.sweeps."position" IS 'Where in the catalog the next page begins, as the registry said; empty at the first';
+
+--
+-- Name: COLUMN sweeps.cursor; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.sweeps.cursor IS 'The last project that was kept, or judged';
+
+--
+-- Name: sweeps_id_seq; Type: SEQUENCE; Schema: regmend; Owner: -
+--
+
+ALTER TABLE regmend.sweeps ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME regmend.sweeps_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: unowned_repositories; Type: TABLE; Schema: regmend; Owner: -
+--
+
+CREATE TABLE regmend.unowned_repositories (
+    scan_number bigint NOT NULL,
+    path text NOT NULL COLLATE pg_catalog."C"
+);
+
+--
+-- Name: TABLE unowned_repositories; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON TABLE regmend.unowned_repositories IS 'Repositories in the catalog under no project''s path';
 
 --
 -- Name: data_repair_details data_repair_details_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
@@ -243,6 +401,40 @@ ALTER TABLE ONLY regmend.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (key);
 
 --
+-- Name: sweep_candidates sweep_candidates_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.sweep_candidates
+    ADD CONSTRAINT sweep_candidates_pkey PRIMARY KEY (scan_number, project_id, name);
+
+--
+-- Name: sweep_projects sweep_projects_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.sweep_projects
+    ADD CONSTRAINT sweep_projects_pkey PRIMARY KEY (scan_number, project_id);
+
+--
+-- Name: sweeps sweeps_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.sweeps
+    ADD CONSTRAINT sweeps_pkey PRIMARY KEY (id);
+
+--
+-- Name: unowned_repositories unowned_repositories_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.unowned_repositories
+    ADD CONSTRAINT unowned_repositories_pkey PRIMARY KEY (scan_number, path);
+
+--
+-- Name: data_repair_details_contradiction; Type: INDEX; Schema: regmend; Owner: -
+--
+
+CREATE INDEX data_repair_details_contradiction ON regmend.data_repair_details USING btree (project_id) WHERE (contradiction IS NOT NULL);
+
+--
 -- Name: data_repair_details_due; Type: INDEX; Schema: regmend; Owner: -
 --
 
@@ -265,6 +457,18 @@ CREATE INDEX data_repair_details_missing ON regmend.data_repair_details USING bt
 --
 
 CREATE INDEX settings_history_key ON regmend.settings_history USING btree (key, id);
+
+--
+-- Name: sweep_candidates_open; Type: INDEX; Schema: regmend; Owner: -
+--
+
+CREATE INDEX sweep_candidates_open ON regmend.sweep_candidates USING btree (scan_number, project_id, name) WHERE ((tagged IS NULL) AND (in_catalog <> reported));
+
+--
+-- Name: sweeps_unfinished; Type: INDEX; Schema: regmend; Owner: -
+--
+
+CREATE UNIQUE INDEX sweeps_unfinished ON regmend.sweeps USING btree ((true)) WHERE (state = ANY (ARRAY['preparing'::text, 'walking'::text, 'judging'::text]));
 
 --
 -- Name: data_repair_details data_repair_details_project_id_fkey; Type: FK CONSTRAINT; Schema: regmend; Owner: -

@@ -49,6 +49,8 @@ func definitions() []definition {
 			func(s *Settings) *int { return &s.WitnessShare }),
 		paths("scope", "full paths of groups or projects, comma-separated, that the producer keeps to; empty: all",
 			func(s *Settings) *[]string { return &s.Scope }),
+		strategy("strategy", StrategyProject, "how projects get their results: project (each is scanned), sweep (the registry's catalog is walked first), or auto (a sweep where the registry grants its catalog and most projects are pending)",
+			func(s *Settings) *Strategy { return &s.Strategy }),
 	}
 }
 
@@ -128,6 +130,21 @@ func paths(key, help string, field func(*Settings) *[]string) definition {
 			return err
 		},
 		format: func(s Settings) string { return strings.Join(*field(&s), ",") },
+	}
+}
+
+func strategy(key string, fallback Strategy, help string, field func(*Settings) *Strategy) definition {
+	return definition{
+		key: key, fallback: string(fallback), help: help,
+		read: func(s *Settings, value string) error {
+			switch chosen := Strategy(value); chosen {
+			case StrategyProject, StrategySweep, StrategyAuto:
+				*field(s) = chosen
+				return nil
+			}
+			return fmt.Errorf("%q is none of project, sweep, auto", value)
+		},
+		format: func(s Settings) string { return string(*field(&s)) },
 	}
 }
 

@@ -118,7 +118,11 @@ FROM (VALUES
     ('runs', 'SELECT'), ('runs', 'INSERT'),
     ('settings', 'SELECT'), ('settings', 'INSERT'), ('settings', 'UPDATE'),
     ('settings_history', 'SELECT'), ('settings_history', 'INSERT'),
-    ('scan_number', 'SELECT'), ('scan_number', 'USAGE'), ('scan_number', 'UPDATE')
+    ('scan_number', 'SELECT'), ('scan_number', 'USAGE'), ('scan_number', 'UPDATE'),
+    ('sweeps', 'SELECT'), ('sweeps', 'INSERT'), ('sweeps', 'UPDATE'),
+    ('sweep_projects', 'SELECT'), ('sweep_projects', 'INSERT'), ('sweep_projects', 'UPDATE'), ('sweep_projects', 'DELETE'),
+    ('sweep_candidates', 'SELECT'), ('sweep_candidates', 'INSERT'), ('sweep_candidates', 'UPDATE'), ('sweep_candidates', 'DELETE'),
+    ('unowned_repositories', 'SELECT'), ('unowned_repositories', 'INSERT'), ('unowned_repositories', 'DELETE')
 ) AS needed (name, privilege)
 JOIN pg_namespace n ON n.nspname = 'regmend'
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = needed.name

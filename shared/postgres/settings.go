@@ -22,7 +22,18 @@ type Settings struct {
 	LapInterval    time.Duration
 	WitnessShare   int      // percent of the sampled repositories that must be found
 	Scope          []string // full paths the producer keeps to; empty: everything
+	Strategy       Strategy
 }
+
+// Strategy is how projects get their results.
+type Strategy string
+
+// The strategies there are.
+const (
+	StrategyProject Strategy = "project" // each is scanned
+	StrategySweep   Strategy = "sweep"   // the catalog is walked first
+	StrategyAuto    Strategy = "auto"    // that, where the registry grants its catalog and most projects are pending
+)
 
 // Setting is one setting, for people.
 type Setting struct {

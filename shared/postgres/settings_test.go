@@ -28,6 +28,7 @@ func TestSettingsHaveTheDocumentedDefaults(t *testing.T) {
 	want := postgres.Settings{
 		MaxConcurrency: 2, BatchSize: 100, PageSize: 1000, StashLimit: 1000, FlushAfter: 5 * time.Second,
 		QueueMinutes: 5, LapInterval: 10 * time.Minute, WitnessShare: 50,
+		Strategy: postgres.StrategyProject,
 	}
 	if diff := cmp.Diff(want, state(t, db).Settings); diff != "" {
 		t.Errorf("Settings (-want +got):\n%s", diff)
@@ -43,7 +44,7 @@ func TestSettingsHaveTheDocumentedDefaults(t *testing.T) {
 		}
 		shown = append(shown, s.Key+"="+s.Value)
 	}
-	if got, want := strings.Join(shown, " "), "max_concurrency=2 scan_enabled=false batch_size=100 page_size=1000 stash_limit=1000 flush_after=5s queue_minutes=5 lap_interval=10m witness_share=50 scope="; got != want {
+	if got, want := strings.Join(shown, " "), "max_concurrency=2 scan_enabled=false batch_size=100 page_size=1000 stash_limit=1000 flush_after=5s queue_minutes=5 lap_interval=10m witness_share=50 scope= strategy=project"; got != want {
 		t.Errorf("Settings() = %s, want %s", got, want)
 	}
 }
@@ -56,6 +57,8 @@ func TestSetIsInForceAndNoted(t *testing.T) {
 		{"max_concurrency", "12", "12", "12"},
 		{"scan_enabled", "true", "false", "true"},
 		{"flush_after", "90000ms", "5s", "1m30s"},
+		{"strategy", "auto", "project", "auto"},
+		{"strategy", "sweep ", "auto", "sweep"},
 		{"lap_interval", "120m", "10m", "2h"},
 		{"scope", "Group/app , other,other", "", "Group/app,other"},
 		{"scope", "", "Group/app,other", ""},
@@ -71,6 +74,7 @@ func TestSetIsInForceAndNoted(t *testing.T) {
 	want := postgres.Settings{
 		MaxConcurrency: 12, ScanEnabled: true, BatchSize: 100, PageSize: 1000, StashLimit: 1000,
 		FlushAfter: 90 * time.Second, QueueMinutes: 5, LapInterval: 2 * time.Hour, WitnessShare: 50,
+		Strategy: postgres.StrategySweep,
 	}
 	if diff := cmp.Diff(want, state(t, db).Settings); diff != "" {
 		t.Errorf("Settings (-want +got):\n%s", diff)
@@ -84,8 +88,8 @@ func TestSetIsInForceAndNoted(t *testing.T) {
 	if diff := cmp.Diff(wantChanges, changes, cmpopts.IgnoreFields(postgres.Change{}, "ChangedAt")); err != nil || diff != "" {
 		t.Errorf("SettingsHistory(), %v (-want +got):\n%s", err, diff)
 	}
-	if got := db.Value(t, `SELECT count(*) FROM regmend.settings_history`); got != "7" {
-		t.Errorf("%s changes noted, want 7: setting what is set is none", got)
+	if got := db.Value(t, `SELECT count(*) FROM regmend.settings_history`); got != "9" {
+		t.Errorf("%s changes noted, want 9: setting what is set is none", got)
 	}
 }
 
@@ -122,6 +126,7 @@ func TestP17_SetSaysWhatWouldBeRight(t *testing.T) {
 		{"flush_after", "5", `"5" is not a duration with its unit, such as 90s or 10m, from 1s to 10m`},
 		{"flush_after", "1ms", "from 1s to 10m"},
 		{"lap_interval", "25h", "from 1s to 24h"},
+		{"strategy", "fast", `"fast" is none of project, sweep, auto`},
 		{"scope", "/group", `"/group" is not a full path`},
 		{"scope", "a group", "is not a full path"},
 		{"colour", "blue", "the settings are max_concurrency, scan_enabled,"},
@@ -146,6 +151,7 @@ func TestADamagedSettingIsAnErrorThatNamesIt(t *testing.T) {
 		{"flush_after", "5"},
 		{"scan_enabled", "on"},
 		{"page_size", "0"},
+		{"strategy", ""},
 		{"scope", "/"},
 	} {
 		db.Exec(t, `DELETE FROM regmend.settings`)
@@ -160,7 +166,8 @@ func TestADamagedSettingIsAnErrorThatNamesIt(t *testing.T) {
 func TestTheTableRefusesWhatNobodyCouldRead(t *testing.T) {
 	db := postgrestest.New(t)
 	for _, bad := range []struct{ key, value string }{
-		{"max_concurrency", "-1"}, {"max_concurrency", "many"}, {"scan_enabled", "on"}, {"flush_after", "5"}, {"colour", "blue"},
+		{"max_concurrency", "-1"}, {"max_concurrency", "many"}, {"scan_enabled", "on"}, {"flush_after", "5"},
+		{"strategy", "fast"}, {"colour", "blue"},
 	} {
 		if _, err := db.SQL.Exec(`INSERT INTO regmend.settings (key, value) VALUES ($1, $2)`, bad.key, bad.value); err == nil {
 			t.Errorf("the table took %s = %q", bad.key, bad.value)
