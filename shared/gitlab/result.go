@@ -17,6 +17,9 @@ type Evidence struct {
 	Pages int `json:"pages,omitempty"`
 	// Listed is how many of the project's own repositories were listed.
 	Listed int `json:"listed,omitempty"`
+	// Contradiction is what the registry's catalog and its listing disagreed
+	// about, "" where they did not.
+	Contradiction string `json:"contradiction,omitempty"`
 }
 
 // Result is what one scan says of one project.

@@ -41,6 +41,7 @@ SELECT p.id AS project_id, coalesce(r.path, '') AS full_path, p.pending_delete I
        coalesce(d.run_id, 0) AS run_id, coalesce(d.scan_number, 0) AS scan_number,
        coalesce(d.full_path, '') AS listed_path,
        coalesce(d.method, '') AS method, coalesce(d.pages, 0) AS pages, coalesce(d.listed, 0) AS listed,
+       coalesce(d.contradiction, '') AS contradiction,
        coalesce(d.status, '') AS status, d.updated_at,
        coalesce(d.error, '') AS error, coalesce(d.attempts, 0) AS attempts, d.next_attempt_at,
        ARRAY(SELECT m.name FROM regmend.missing_repositories m
@@ -60,6 +61,7 @@ type detailRow struct {
 	Method     string `db:"method"`
 	Pages      int    `db:"pages"`
 	Listed     int    `db:"listed"`
+	Disputed   string `db:"contradiction"`
 	reportRow
 }
 
@@ -67,7 +69,7 @@ func (r detailRow) detail() Detail {
 	return Detail{
 		Eligible: r.Eligible, Recorded: r.Recorded, Trusted: r.Trusted,
 		Run: r.Run, Scan: r.Scan, ListedPath: r.ListedPath,
-		Evidence:  gitlab.Evidence{Method: r.Method, Pages: r.Pages, Listed: r.Listed},
+		Evidence:  gitlab.Evidence{Method: r.Method, Pages: r.Pages, Listed: r.Listed, Contradiction: r.Disputed},
 		ReportRow: r.row(),
 	}
 }

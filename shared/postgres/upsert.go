@@ -23,30 +23,38 @@ import (
 // it had been renamed right afterwards.
 const upsertVerdicts = `
 WITH found AS (
-    SELECT project_id, status, scan_number, full_path, missing_count, method, pages, listed, failure_scan_number, error
+    SELECT project_id, status, scan_number, full_path, missing_count, method, pages, listed, contradiction,
+           failure_scan_number, error
     FROM unnest($3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::integer[],
-                $8::text[], $9::integer[], $10::integer[], $11::bigint[], $12::text[])
+                $8::text[], $9::integer[], $10::integer[], $11::text[], $12::bigint[], $13::text[])
         AS found (project_id, status, scan_number, full_path, missing_count,
-                  method, pages, listed, failure_scan_number, error)
+                  method, pages, listed, contradiction, failure_scan_number, error)
 ), same AS (
     SELECT found.*
     FROM found
     JOIN public.projects p ON p.id = found.project_id AND p.pending_delete IS NOT TRUE
     ` + routed + `
     WHERE coalesce(r.path, '') = found.full_path
-), written AS (
+)` + mergeSame + `
+SELECT same.project_id, written.status, written.scan_number
+FROM same
+LEFT JOIN written ON written.project_id = same.project_id`
+
+// mergeSame merges into the rows that stand those of the query same, which are
+// of projects that are still what they were; what it wrote is written.
+const mergeSame = `, written AS (
     INSERT INTO regmend.data_repair_details AS d (
         project_id, missing_count, status, updated_at, run_id, scan_number, full_path, method, pages, listed,
-        failure_scan_number, error, attempts, next_attempt_at)
+        contradiction, failure_scan_number, error, attempts, next_attempt_at)
     SELECT project_id, missing_count, status, now(), $1, scan_number, full_path, method, pages, listed,
-           failure_scan_number, error, tries,
+           contradiction, failure_scan_number, error, tries,
            CASE WHEN tries > 0 THEN now() + ` + backoff + ` END
     FROM same
     CROSS JOIN LATERAL (SELECT CASE WHEN failure_scan_number IS NULL THEN 0 ELSE 1 END AS tries) AS first
     ORDER BY project_id
     ON CONFLICT (project_id) DO UPDATE SET (
         missing_count, status, updated_at, run_id, scan_number, full_path, method, pages, listed,
-        failure_scan_number, error, attempts, next_attempt_at
+        contradiction, failure_scan_number, error, attempts, next_attempt_at
     ) = (
         SELECT CASE WHEN old_base THEN d.missing_count ELSE excluded.missing_count END,
                CASE WHEN old_base THEN d.status ELSE excluded.status END,
@@ -56,6 +64,7 @@ WITH found AS (
                CASE WHEN old_base THEN d.method ELSE excluded.method END,
                CASE WHEN old_base THEN d.pages ELSE excluded.pages END,
                CASE WHEN old_base THEN d.listed ELSE excluded.listed END,
+               CASE WHEN old_base THEN d.contradiction ELSE excluded.contradiction END,
                CASE WHEN NOT failing THEN NULL WHEN old_failure THEN d.failure_scan_number ELSE excluded.failure_scan_number END,
                CASE WHEN NOT failing THEN NULL WHEN old_failure THEN d.error ELSE excluded.error END,
                CASE WHEN NOT failing THEN 0 WHEN old_failure THEN d.attempts ELSE tries END,
@@ -81,10 +90,7 @@ WITH found AS (
        OR excluded.status = 'completed' AND (d.status = 'failed' OR excluded.scan_number > d.scan_number)
        OR excluded.failure_scan_number > greatest(d.scan_number, d.failure_scan_number)
     RETURNING d.project_id, d.status, d.scan_number
-)
-SELECT same.project_id, written.status, written.scan_number
-FROM same
-LEFT JOIN written ON written.project_id = same.project_id`
+)`
 
 // upserted is what became of one verdict. Status and Scan are those of the row
 // if it was written, and NULL if a better row stood.
@@ -116,7 +122,7 @@ func upsert(ctx context.Context, tx *sqlx.Tx, run Run, verdicts []verdict) (map[
 	c := columnsOf(verdicts)
 	err := tx.SelectContext(ctx, &rows, upsertVerdicts, run.ID, run.Scan,
 		pq.Array(c.ids), pq.Array(c.statuses), pq.Array(c.scans), pq.Array(c.paths), pq.Array(c.missing),
-		pq.Array(c.methods), pq.Array(c.pages), pq.Array(c.listed), pq.Array(c.failures), pq.Array(c.errors))
+		pq.Array(c.methods), pq.Array(c.pages), pq.Array(c.listed), pq.Array(c.contradictions), pq.Array(c.failures), pq.Array(c.errors))
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +138,7 @@ type columns struct {
 	ids, scans, missing []int64
 	statuses, paths     []string
 	methods, errors     []sql.NullString
+	contradictions      []sql.NullString
 	pages, listed       []sql.NullInt64
 	failures            []sql.NullInt64
 }
@@ -161,6 +168,7 @@ func (c *columns) add(v verdict) {
 	c.methods = append(c.methods, sql.NullString{String: base.Method, Valid: completed})
 	c.pages = append(c.pages, sql.NullInt64{Int64: int64(base.Pages), Valid: completed})
 	c.listed = append(c.listed, sql.NullInt64{Int64: int64(base.Listed), Valid: completed})
+	c.contradictions = append(c.contradictions, sql.NullString{String: base.Contradiction, Valid: completed && base.Contradiction != ""})
 	failure := gitlab.Result{}
 	if failed {
 		failure = *v.failed

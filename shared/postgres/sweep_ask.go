@@ -1,0 +1,67 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+// Candidate is a repository of a project that may be missing.
+type Candidate struct {
+	ProjectID int64  `db:"project_id"`
+	FullPath  string `db:"full_path"` // the project's, as it was before the walk
+	Name      string `db:"name"`      // relative to it, "" for its root
+}
+
+// TaggedCandidate is a candidate with what the registry says of its tags.
+type TaggedCandidate struct {
+	Candidate
+	Tagged bool
+}
+
+// Where catalog and an older scan agree there is nothing to ask.
+const selectOpenCandidates = `
+SELECT c.project_id, k.full_path, c.name
+FROM regmend.sweep_candidates c
+JOIN regmend.sweep_projects k ON k.scan_number = c.scan_number AND k.project_id = c.project_id
+WHERE c.scan_number = $1 AND c.tagged IS NULL AND c.in_catalog <> c.reported
+ORDER BY c.scan_number, c.project_id, c.name
+LIMIT $2`
+
+// SweepCandidates returns up to limit repositories whose tags are to be asked
+// for before the projects are judged: what is in the catalog and has no row,
+// and what an older scan of this run found missing and the catalog does not
+// have. What both have is not asked for. None left is an empty slice.
+func (db *DB) SweepCandidates(ctx context.Context, s Sweep, limit int) ([]Candidate, error) {
+	if err := s.at(SweepJudging); err != nil {
+		return nil, err
+	}
+	ctx, cancel := briefly(ctx)
+	defer cancel()
+	candidates := []Candidate{}
+	err := db.sql.SelectContext(ctx, &candidates, selectOpenCandidates, s.Scan, limit)
+	return candidates, db.fault(ctx, "read the candidates", err)
+}
+
+const updateTagged = `
+UPDATE regmend.sweep_candidates c
+SET tagged = answer.tagged
+FROM unnest($2::bigint[], $3::text[], $4::bool[]) AS answer (project_id, name, tagged)
+WHERE c.scan_number = $1 AND c.project_id = answer.project_id AND c.name = answer.name`
+
+// SetTagged notes what the registry said of candidates' tags.
+func (db *DB) SetTagged(ctx context.Context, s Sweep, answers []TaggedCandidate) error {
+	if err := s.at(SweepJudging); err != nil {
+		return err
+	}
+	ids, names, tagged := make([]int64, len(answers)), make([]string, len(answers)), make([]bool, len(answers))
+	for i, a := range answers {
+		ids[i], names[i], tagged[i] = a.ProjectID, a.Name, a.Tagged
+	}
+	_, err := db.step(ctx, "note the candidates' tags", s, func(ctx context.Context, tx *sqlx.Tx, _ Run, s *Sweep) error {
+		_, err := tx.ExecContext(ctx, updateTagged, s.Scan, pq.Array(ids), pq.Array(names), pq.Array(tagged))
+		return err
+	})
+	return err
+}

@@ -1,0 +1,82 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// keepChunk is how many projects are kept in one transaction.
+const keepChunk = 50000
+
+const (
+	selectKeySpan = `
+SELECT coalesce(max(id), $1) AS last, count(*) AS projects
+FROM (SELECT id FROM public.projects WHERE id > $1 ORDER BY id LIMIT $2) AS looked`
+
+	// A project with two routes, which a GitLab that lost its unique index can
+	// have, is left to a scan. So is one whose path this database writes in lower
+	// case otherwise than the registry does (a Turkish I): as an owner it would
+	// not be found.
+	keepProjects = `
+INSERT INTO regmend.sweep_projects (scan_number, project_id, full_path, route)
+SELECT $1, p.id, r.path, r.route
+FROM public.projects p
+JOIN (SELECT source_id, min(path) AS path, min(xmin::text)::xid AS route
+      FROM public.routes
+      WHERE source_type = 'Project' AND source_id > $2 AND source_id <= $3
+      GROUP BY source_id
+      HAVING count(*) = 1) AS r ON r.source_id = p.id
+WHERE p.id > $2 AND p.id <= $3 AND p.pending_delete IS NOT TRUE AND r.path <> ''
+  AND lower(r.path) = lower(r.path COLLATE "C")`
+
+	// What older scans found missing, under the same path, and still is: where
+	// the catalog does not have it, the two contradict each other.
+	keepReported = `
+INSERT INTO regmend.sweep_candidates (scan_number, project_id, name, in_catalog, reported)
+SELECT $3, m.project_id, m.name, false, true
+FROM regmend.missing_repositories m
+JOIN regmend.data_repair_details d ON d.project_id = m.project_id AND d.missing_count > 0
+JOIN regmend.sweep_projects k ON k.scan_number = $3 AND k.project_id = m.project_id AND k.full_path = d.full_path
+WHERE m.project_id > $4 AND m.project_id <= $5 AND d.status = 'completed' AND d.scan_number < $3 AND ` + trusted + `
+  AND NOT EXISTS (SELECT FROM public.container_repositories c WHERE c.project_id = m.project_id AND c.name = m.name)`
+)
+
+// Keep notes, for one chunk of the projects, the full paths that they have
+// before the walk; after the last chunk s is walking. Only a project that is
+// kept can be proven to miss nothing, and only while its route stays untouched.
+func (db *DB) Keep(ctx context.Context, s Sweep) (Sweep, error) {
+	if err := s.at(SweepPreparing); err != nil {
+		return Sweep{}, err
+	}
+	if s.Cursor == 0 {
+		if err := db.dropLeftovers(ctx); err != nil {
+			return Sweep{}, err
+		}
+	}
+	return db.step(ctx, "keep the projects", s, keepNext)
+}
+
+func keepNext(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep) error {
+	var span struct{ Last, Projects int64 }
+	if err := tx.GetContext(ctx, &span, selectKeySpan, s.Cursor, keepChunk); err != nil {
+		return err
+	}
+	kept, err := tx.ExecContext(ctx, keepProjects, s.Scan, s.Cursor, span.Last)
+	if err != nil {
+		return err
+	}
+	n, err := kept.RowsAffected()
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, keepReported, run.ID, run.Scan, s.Scan, s.Cursor, span.Last); err != nil {
+		return err
+	}
+	s.Projects += n
+	s.Cursor = span.Last
+	if span.Projects < keepChunk {
+		s.State, s.Cursor = SweepWalking, 0
+	}
+	return nil
+}

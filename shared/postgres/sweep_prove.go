@@ -1,0 +1,178 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"regmend/shared/gitlab"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+const (
+	// proveChunk is how many projects are judged at a time, and about how many
+	// candidates: a single project's are always read together.
+	proveChunk           = 10000
+	proveChunkCandidates = 10000
+
+	methodSweep = "sweep"
+)
+
+// unchanged: the kept project k is still eligible, and nobody has touched its
+// route.
+const unchanged = `EXISTS (SELECT FROM public.projects p WHERE p.id = k.project_id AND p.pending_delete IS NOT TRUE)
+  AND EXISTS (SELECT FROM public.routes r
+              WHERE r.source_type = 'Project' AND r.source_id = k.project_id AND r.path = k.full_path AND r.xmin = k.route)`
+
+// Prove writes the results of one chunk of the projects; after the last chunk s
+// is done. A project that was kept, is still eligible, whose route nobody has
+// touched since, and that has no trustworthy completed result of this run,
+// misses those of its candidates that have tags and still have no row: mostly
+// none. One with a candidate that was not asked for is left as it is. A
+// trustworthy older result that the tags contradict is replaced, with what was
+// contradicted; results of a higher scan number stay.
+//
+// Where a repository has tags and the catalog does not have it, the catalog was
+// not whole: nothing is written, and s has failed.
+func (db *DB) Prove(ctx context.Context, s Sweep) (Sweep, error) {
+	if err := s.at(SweepJudging); err != nil {
+		return Sweep{}, err
+	}
+	if s.Cursor == 0 {
+		if reason, err := db.objectionTo(ctx, s); err != nil || reason != "" {
+			return db.disbelieve(ctx, s, reason, err)
+		}
+	}
+	ids, err := db.keptAfter(ctx, s)
+	if err != nil {
+		return Sweep{}, err
+	}
+	if len(ids) == 0 {
+		return db.endSweep(ctx, s)
+	}
+	if err := db.proveSuspects(ctx, s, ids); err != nil {
+		return Sweep{}, err
+	}
+	if err := db.proveZeros(ctx, s, ids); err != nil {
+		return Sweep{}, err
+	}
+	return db.step(ctx, "go on judging", s, func(_ context.Context, _ *sqlx.Tx, _ Run, s *Sweep) error {
+		s.Cursor = ids[len(ids)-1]
+		return nil
+	})
+}
+
+func (db *DB) endSweep(ctx context.Context, s Sweep) (Sweep, error) {
+	s, err := db.step(ctx, "end the sweep", s, func(_ context.Context, _ *sqlx.Tx, _ Run, s *Sweep) error {
+		s.State = SweepDone
+		return nil
+	})
+	if err != nil {
+		return Sweep{}, err
+	}
+	return s, db.dropLeftovers(ctx)
+}
+
+const selectNotInCatalog = `
+SELECT k.project_id, k.full_path, c.name
+FROM regmend.sweep_candidates c
+JOIN regmend.sweep_projects k ON k.scan_number = c.scan_number AND k.project_id = c.project_id
+WHERE c.scan_number = $1 AND c.tagged AND NOT c.in_catalog
+  AND NOT EXISTS (SELECT FROM public.container_repositories r WHERE r.project_id = c.project_id AND r.name = c.name)
+  AND ` + unchanged + `
+LIMIT 1`
+
+// objectionTo says why the catalog of s cannot be believed; "" if nothing
+// speaks against it. A repository that was pushed after its page was read has
+// a row.
+func (db *DB) objectionTo(ctx context.Context, s Sweep) (string, error) {
+	brief, cancel := briefly(ctx)
+	defer cancel()
+	var absent Candidate
+	err := db.sql.GetContext(brief, &absent, selectNotInCatalog, s.Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", db.fault(ctx, "look what the catalog lacks", err)
+	}
+	p := gitlab.Project{ID: absent.ProjectID, FullPath: absent.FullPath}
+	return fmt.Sprintf("the catalog is not whole: it lacks %s, which has tags", p.RepositoryPath(absent.Name)), nil
+}
+
+func (db *DB) disbelieve(ctx context.Context, s Sweep, reason string, err error) (Sweep, error) {
+	if err != nil {
+		return Sweep{}, err
+	}
+	if err := db.FailSweep(ctx, s, reason); err != nil {
+		return Sweep{}, err
+	}
+	return db.Sweep(ctx)
+}
+
+const selectKept = `
+SELECT ARRAY(SELECT project_id
+             FROM regmend.sweep_projects
+             WHERE scan_number = $1 AND project_id > $2
+               AND project_id <= coalesce((SELECT project_id FROM regmend.sweep_candidates
+                                           WHERE scan_number = $1 AND project_id > $2
+                                           ORDER BY scan_number, project_id, name
+                                           OFFSET $4 LIMIT 1), 9223372036854775807)
+             ORDER BY scan_number, project_id
+             LIMIT $3)`
+
+// keptAfter are the next projects to be judged, ascending.
+func (db *DB) keptAfter(ctx context.Context, s Sweep) ([]int64, error) {
+	brief, cancel := briefly(ctx)
+	defer cancel()
+	var ids pq.Int64Array
+	err := db.sql.GetContext(brief, &ids, selectKept, s.Scan, s.Cursor, proveChunk, proveChunkCandidates)
+	return ids, db.fault(ctx, "read what was kept", err)
+}
+
+const (
+	// Of projects without any candidate; ascending, as in upsertVerdicts.
+	mergeZeros = `
+WITH same AS (
+    SELECT k.project_id, 'completed'::text AS status, $3::bigint AS scan_number, k.full_path, 0 AS missing_count,
+           '` + methodSweep + `'::text AS method, $4::integer AS pages, k.listed, NULL::text AS contradiction,
+           NULL::bigint AS failure_scan_number, NULL::text AS error
+    FROM regmend.sweep_projects k
+    LEFT JOIN regmend.data_repair_details d
+           ON d.project_id = k.project_id AND d.project_id >= $5 AND d.project_id <= $6
+    WHERE k.scan_number = $3 AND k.project_id >= $5 AND k.project_id <= $6
+      AND NOT coalesce(d.status = 'completed' AND ` + trusted + `, false)
+      AND NOT EXISTS (SELECT FROM regmend.sweep_candidates c WHERE c.scan_number = $3 AND c.project_id = k.project_id)
+      AND ` + unchanged + `
+)` + mergeSame + `
+SELECT ARRAY(SELECT project_id FROM written)`
+
+	deleteMissingWithin = `
+DELETE FROM regmend.missing_repositories
+WHERE project_id >= $1 AND project_id <= $2 AND project_id = ANY ($3)`
+)
+
+// proveZeros writes the results of those of ids, all that were kept between its
+// first and its last, that have no candidate.
+func (db *DB) proveZeros(ctx context.Context, s Sweep, ids []int64) error {
+	return inHalves(ids, func(part []int64) error {
+		first, last := part[0], part[len(part)-1]
+		_, err := db.step(ctx, "write proven results", s, func(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep) error {
+			var written pq.Int64Array
+			if err := tx.GetContext(ctx, &written, mergeZeros, run.ID, run.Scan, s.Scan, s.Pages, first, last); err != nil {
+				return err
+			}
+			s.Proven += int64(len(written))
+			_, err := tx.ExecContext(ctx, deleteMissingWithin, first, last, written)
+			return err
+		})
+		return err
+	}, leavePending[int64])
+}
+
+// leavePending is for a project whose result the database refuses, mostly
+// because it is being deleted: a scan will say what is the matter with it.
+func leavePending[T any](T, error) error { return nil }

@@ -1,0 +1,165 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"regmend/shared/gitlab"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+// suspect is a kept project that has candidates, with what is known of them.
+// Repositories that have a row by now are in none of the lists but denied.
+type suspect struct {
+	ProjectID int64  `db:"project_id"`
+	FullPath  string `db:"full_path"`
+	Listed    int    `db:"listed"`
+	// Judged tells whether it has a trustworthy completed result of this run, of
+	// scan number Scan, which listed JudgedPath.
+	Judged     bool   `db:"judged"`
+	Scan       int64  `db:"scan_number"`
+	JudgedPath string `db:"judged_path"`
+	Method     string `db:"method"`
+
+	Reported pq.StringArray `db:"reported"` // missing by that result
+	Tagged   pq.StringArray `db:"tagged"`   // candidates that have tags
+	Denied   pq.StringArray `db:"denied"`   // candidates that have none
+	Agreed   pq.StringArray `db:"agreed"`   // not asked for: a scan reported them and the catalog has them
+	Open     bool           `db:"open"`     // others were not asked for
+}
+
+const (
+	candidateNames = `ARRAY(SELECT c.name FROM regmend.sweep_candidates c
+             WHERE c.scan_number = $3 AND c.project_id = k.project_id AND `
+
+	noRow = `NOT EXISTS (SELECT FROM public.container_repositories r WHERE r.project_id = c.project_id AND r.name = c.name)`
+
+	selectSuspects = `
+SELECT k.project_id, k.full_path, k.listed,
+       coalesce(d.status = 'completed' AND ` + trusted + `, false) AS judged,
+       coalesce(d.scan_number, 0) AS scan_number, coalesce(d.full_path, '') AS judged_path, coalesce(d.method, '') AS method,
+       ARRAY(SELECT c.name FROM regmend.missing_repositories c WHERE c.project_id = k.project_id AND ` + noRow + `) AS reported,
+       ` + candidateNames + `c.tagged AND ` + noRow + `) AS tagged,
+       ` + candidateNames + `NOT c.tagged) AS denied,
+       ` + candidateNames + `c.tagged IS NULL AND c.in_catalog AND c.reported AND ` + noRow + `) AS agreed,
+       EXISTS (SELECT FROM regmend.sweep_candidates c
+               WHERE c.scan_number = $3 AND c.project_id = k.project_id
+                 AND c.tagged IS NULL AND c.in_catalog <> c.reported AND ` + noRow + `) AS open
+FROM regmend.sweep_projects k
+LEFT JOIN regmend.data_repair_details d ON d.project_id = k.project_id
+WHERE k.scan_number = $3 AND k.project_id IN (
+          SELECT DISTINCT c.project_id FROM regmend.sweep_candidates c
+          WHERE c.scan_number = $3 AND c.project_id >= $4 AND c.project_id <= $5)
+  AND ` + unchanged + `
+ORDER BY k.project_id`
+)
+
+// proveSuspects writes the results of those of ids that have candidates.
+func (db *DB) proveSuspects(ctx context.Context, s Sweep, ids []int64) error {
+	var verdicts []verdict
+	_, err := db.step(ctx, "read the candidates", s, func(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep) error {
+		var suspects []suspect
+		if err := tx.SelectContext(ctx, &suspects, selectSuspects, run.ID, run.Scan, s.Scan, ids[0], ids[len(ids)-1]); err != nil {
+			return err
+		}
+		verdicts, _ = combine(run, conclusions(suspects, *s))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return inHalves(verdicts, func(part []verdict) error {
+		_, err := db.step(ctx, "write results of candidates", s, func(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep) error {
+			rows, err := upsert(ctx, tx, run, part)
+			if err != nil {
+				return err
+			}
+			s.Proven += int64(count(part, rows).Applied)
+			return replaceMissing(ctx, tx, part, rows)
+		})
+		return err
+	}, leavePending[verdict])
+}
+
+func conclusions(suspects []suspect, s Sweep) []gitlab.Result {
+	var results []gitlab.Result
+	for _, p := range suspects {
+		missing, contradiction, ok := p.conclude(s.Scan)
+		if !ok {
+			continue
+		}
+		results = append(results, gitlab.Result{
+			Run: s.Run, Scan: s.Scan, Status: gitlab.Completed, Missing: missing,
+			Project: gitlab.Project{ID: p.ProjectID, FullPath: p.FullPath},
+			Evidence: gitlab.Evidence{
+				Method: methodSweep, Pages: s.Pages, Listed: max(p.Listed, len(missing)),
+				Contradiction: contradiction,
+			},
+		})
+	}
+	return results
+}
+
+// conclude says what is missing by a sweep of that scan number, and what of an
+// older result it contradicts. ok is false where nothing is to be written:
+// because what stands is newer, or agrees, or because something is not known.
+func (p suspect) conclude(scan int64) (missing []string, contradiction string, ok bool) {
+	if p.Open {
+		return nil, "", false
+	}
+	if !p.Judged {
+		return union(p.Tagged), "", len(p.Agreed) == 0
+	}
+	known := slices.Concat(p.Tagged, p.Denied, p.Agreed)
+	if p.Scan >= scan || p.JudgedPath != p.FullPath || len(without(p.Reported, known)) > 0 || len(without(p.Agreed, p.Reported)) > 0 {
+		return nil, "", false
+	}
+	still := without(p.Reported, p.Denied)
+	overlooked, gone := without(p.Tagged, p.Reported), without(p.Reported, still)
+	if len(overlooked)+len(gone) == 0 {
+		return nil, "", false
+	}
+	return union(still, p.Tagged), p.contradiction(overlooked, gone), true
+}
+
+// contradiction is what the older result did not have, and what it had wrongly,
+// in words.
+func (p suspect) contradiction(overlooked, gone []string) string {
+	var said []string
+	if len(overlooked) > 0 {
+		said = append(said, "the catalog has, with tags, what scan "+fmt.Sprint(p.Scan)+" ("+p.Method+") did not report: "+p.paths(overlooked))
+	}
+	if len(gone) > 0 {
+		said = append(said, "scan "+fmt.Sprint(p.Scan)+" ("+p.Method+") reported what is not in the catalog and has no tags: "+p.paths(gone))
+	}
+	return legible(strings.Join(said, "; "))
+}
+
+func (p suspect) paths(names []string) string {
+	project := gitlab.Project{ID: p.ProjectID, FullPath: p.FullPath}
+	var paths []string
+	for _, name := range union(names) {
+		paths = append(paths, project.RepositoryPath(name))
+	}
+	return strings.Join(paths, ", ")
+}
+
+// without is all of names but those in others, in their order.
+func without(names, others []string) []string {
+	drop := make(map[string]bool, len(others))
+	for _, name := range others {
+		drop[name] = true
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return drop[name] })
+}
+
+// union is every name of the lists, sorted and once.
+func union(lists ...[]string) []string {
+	all := slices.Concat(lists...)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
