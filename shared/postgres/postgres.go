@@ -19,7 +19,8 @@ import (
 
 // DB is a pool of connections. It is safe for concurrent use.
 type DB struct {
-	sql *sqlx.DB
+	sql    *sqlx.DB
+	chunks chunks
 }
 
 const (
@@ -53,7 +54,7 @@ func Open(url string) (*DB, error) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
-	return &DB{sql: pool(connector{config})}, nil
+	return &DB{sql: pool(connector{config}), chunks: usualChunks}, nil
 }
 
 // Close closes the pool, waiting for the statements that run.

@@ -166,8 +166,12 @@ func TestADamagedSettingIsAnErrorThatNamesIt(t *testing.T) {
 func TestTheTableRefusesWhatNobodyCouldRead(t *testing.T) {
 	db := postgrestest.New(t)
 	for _, bad := range []struct{ key, value string }{
-		{"max_concurrency", "-1"}, {"max_concurrency", "many"}, {"scan_enabled", "on"}, {"flush_after", "5"},
-		{"strategy", "fast"}, {"colour", "blue"},
+		{"max_concurrency", "-1"},
+		{"max_concurrency", "many"},
+		{"scan_enabled", "on"},
+		{"flush_after", "5"},
+		{"strategy", "fast"},
+		{"colour", "blue"},
 	} {
 		if _, err := db.SQL.Exec(`INSERT INTO regmend.settings (key, value) VALUES ($1, $2)`, bad.key, bad.value); err == nil {
 			t.Errorf("the table took %s = %q", bad.key, bad.value)

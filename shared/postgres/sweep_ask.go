@@ -20,11 +20,17 @@ type TaggedCandidate struct {
 	Tagged bool
 }
 
+// inIndexOrder is for statements that read the first rows of an index: of a
+// table that was filled a moment ago there are no statistics, and all its rows
+// might be sorted for them.
+const inIndexOrder = `SET LOCAL enable_sort = off`
+
 // Where catalog and an older scan agree there is nothing to ask.
 const selectOpenCandidates = `
-SELECT c.project_id, k.full_path, c.name
+SELECT c.project_id, c.name,
+       (SELECT k.full_path FROM regmend.sweep_projects k
+        WHERE k.scan_number = c.scan_number AND k.project_id = c.project_id) AS full_path
 FROM regmend.sweep_candidates c
-JOIN regmend.sweep_projects k ON k.scan_number = c.scan_number AND k.project_id = c.project_id
 WHERE c.scan_number = $1 AND c.tagged IS NULL AND c.in_catalog <> c.reported
 ORDER BY c.scan_number, c.project_id, c.name
 LIMIT $2`
@@ -37,11 +43,14 @@ func (db *DB) SweepCandidates(ctx context.Context, s Sweep, limit int) ([]Candid
 	if err := s.at(SweepJudging); err != nil {
 		return nil, err
 	}
-	ctx, cancel := briefly(ctx)
-	defer cancel()
 	candidates := []Candidate{}
-	err := db.sql.SelectContext(ctx, &candidates, selectOpenCandidates, s.Scan, limit)
-	return candidates, db.fault(ctx, "read the candidates", err)
+	_, err := db.step(ctx, "read the candidates", s, func(ctx context.Context, tx *sqlx.Tx, _ Run, s *Sweep) error {
+		if _, err := tx.ExecContext(ctx, inIndexOrder); err != nil {
+			return err
+		}
+		return tx.SelectContext(ctx, &candidates, selectOpenCandidates, s.Scan, limit)
+	})
+	return candidates, err
 }
 
 const updateTagged = `

@@ -6,8 +6,9 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// keepChunk is how many projects are kept in one transaction.
-const keepChunk = 50000
+// noNestedLoops is for statements that join what tables have in one range of
+// keys: of a table that was filled a moment ago there are no statistics.
+const noNestedLoops = `SET LOCAL enable_nestloop = off`
 
 const (
 	selectKeySpan = `
@@ -36,10 +37,13 @@ WHERE p.id > $2 AND p.id <= $3 AND p.pending_delete IS NOT TRUE AND r.path <> ''
 INSERT INTO regmend.sweep_candidates (scan_number, project_id, name, in_catalog, reported)
 SELECT $3, m.project_id, m.name, false, true
 FROM regmend.missing_repositories m
-JOIN regmend.data_repair_details d ON d.project_id = m.project_id AND d.missing_count > 0
-JOIN regmend.sweep_projects k ON k.scan_number = $3 AND k.project_id = m.project_id AND k.full_path = d.full_path
-WHERE m.project_id > $4 AND m.project_id <= $5 AND d.status = 'completed' AND d.scan_number < $3 AND ` + trusted + `
-  AND NOT EXISTS (SELECT FROM public.container_repositories c WHERE c.project_id = m.project_id AND c.name = m.name)`
+JOIN regmend.data_repair_details d ON d.project_id = m.project_id AND d.project_id > $4 AND d.project_id <= $5
+JOIN regmend.sweep_projects k
+  ON k.project_id = m.project_id AND k.scan_number = $3 AND k.project_id > $4 AND k.project_id <= $5
+WHERE m.project_id > $4 AND m.project_id <= $5
+  AND d.status = 'completed' AND ` + trusted + ` AND d.scan_number < $3 AND d.full_path = k.full_path
+  AND NOT EXISTS (SELECT FROM public.container_repositories c
+                  WHERE c.project_id = m.project_id AND c.name = m.name AND c.project_id > $4 AND c.project_id <= $5)`
 )
 
 // Keep notes, for one chunk of the projects, the full paths that they have
@@ -54,28 +58,29 @@ func (db *DB) Keep(ctx context.Context, s Sweep) (Sweep, error) {
 			return Sweep{}, err
 		}
 	}
-	return db.step(ctx, "keep the projects", s, keepNext)
+	return db.step(ctx, "keep the projects", s, func(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep) error {
+		return keepNext(ctx, tx, run, s, db.chunks.keep)
+	})
 }
 
-func keepNext(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep) error {
+func keepNext(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep, limit int) error {
 	var span struct{ Last, Projects int64 }
-	if err := tx.GetContext(ctx, &span, selectKeySpan, s.Cursor, keepChunk); err != nil {
+	if err := tx.GetContext(ctx, &span, selectKeySpan, s.Cursor, limit); err != nil {
 		return err
 	}
-	kept, err := tx.ExecContext(ctx, keepProjects, s.Scan, s.Cursor, span.Last)
-	if err != nil {
+	if _, err := tx.ExecContext(ctx, noNestedLoops); err != nil {
 		return err
 	}
-	n, err := kept.RowsAffected()
+	kept, err := affected(ctx, tx, keepProjects, s.Scan, s.Cursor, span.Last)
 	if err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, keepReported, run.ID, run.Scan, s.Scan, s.Cursor, span.Last); err != nil {
 		return err
 	}
-	s.Projects += n
+	s.Projects += kept
 	s.Cursor = span.Last
-	if span.Projects < keepChunk {
+	if span.Projects < int64(limit) {
 		s.State, s.Cursor = SweepWalking, 0
 	}
 	return nil

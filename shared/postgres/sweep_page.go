@@ -35,11 +35,16 @@ LEFT JOIN LATERAL (SELECT c.id FROM public.container_repositories c
 WHERE row.id IS NULL
 ON CONFLICT (scan_number, project_id, name) DO UPDATE SET in_catalog = true WHERE NOT c.in_catalog`
 
+	// What is inserted is always there already: so it is one look into the index
+	// for each, which an UPDATE of a table without statistics is not.
 	countListed = `
-UPDATE regmend.sweep_projects k
-SET listed = k.listed + counted.n
+INSERT INTO regmend.sweep_projects AS k (scan_number, project_id, full_path, route, listed)
+SELECT $1, kept.project_id, kept.full_path, kept.route, counted.n
 FROM unnest($2::bigint[], $3::int[]) AS counted (project_id, n)
-WHERE k.scan_number = $1 AND k.project_id = counted.project_id`
+JOIN LATERAL (SELECT k.project_id, k.full_path, k.route FROM regmend.sweep_projects k
+              WHERE k.scan_number = $1 AND k.project_id = counted.project_id
+              LIMIT 1) AS kept ON true
+ON CONFLICT (scan_number, project_id) DO UPDATE SET listed = k.listed + excluded.listed`
 
 	insertUnowned = `
 INSERT INTO regmend.unowned_repositories (scan_number, path)

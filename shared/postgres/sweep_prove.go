@@ -12,14 +12,8 @@ import (
 	"github.com/lib/pq"
 )
 
-const (
-	// proveChunk is how many projects are judged at a time, and about how many
-	// candidates: a single project's are always read together.
-	proveChunk           = 10000
-	proveChunkCandidates = 10000
-
-	methodSweep = "sweep"
-)
+// methodSweep is the evidence's word for how a project was listed.
+const methodSweep = "sweep"
 
 // unchanged: the kept project k is still eligible, and nobody has touched its
 // route.
@@ -41,26 +35,23 @@ func (db *DB) Prove(ctx context.Context, s Sweep) (Sweep, error) {
 	if err := s.at(SweepJudging); err != nil {
 		return Sweep{}, err
 	}
-	if s.Cursor == 0 {
-		if reason, err := db.objectionTo(ctx, s); err != nil || reason != "" {
-			return db.disbelieve(ctx, s, reason, err)
-		}
-	}
-	ids, err := db.keptAfter(ctx, s)
-	if err != nil {
+	c, err := db.nextChunk(ctx, s)
+	switch {
+	case err != nil:
 		return Sweep{}, err
-	}
-	if len(ids) == 0 {
+	case c.objection != "":
+		return db.disbelieve(ctx, s, c.objection)
+	case len(c.ids) == 0:
 		return db.endSweep(ctx, s)
 	}
-	if err := db.proveSuspects(ctx, s, ids); err != nil {
+	if err := db.writeVerdicts(ctx, s, c.verdicts); err != nil {
 		return Sweep{}, err
 	}
-	if err := db.proveZeros(ctx, s, ids); err != nil {
+	if err := db.proveZeros(ctx, s, c.ids); err != nil {
 		return Sweep{}, err
 	}
 	return db.step(ctx, "go on judging", s, func(_ context.Context, _ *sqlx.Tx, _ Run, s *Sweep) error {
-		s.Cursor = ids[len(ids)-1]
+		s.Cursor = c.ids[len(c.ids)-1]
 		return nil
 	})
 }
@@ -76,41 +67,57 @@ func (db *DB) endSweep(ctx context.Context, s Sweep) (Sweep, error) {
 	return s, db.dropLeftovers(ctx)
 }
 
-const selectNotInCatalog = `
-SELECT k.project_id, k.full_path, c.name
-FROM regmend.sweep_candidates c
-JOIN regmend.sweep_projects k ON k.scan_number = c.scan_number AND k.project_id = c.project_id
-WHERE c.scan_number = $1 AND c.tagged AND NOT c.in_catalog
-  AND NOT EXISTS (SELECT FROM public.container_repositories r WHERE r.project_id = c.project_id AND r.name = c.name)
-  AND ` + unchanged + `
-LIMIT 1`
-
-// objectionTo says why the catalog of s cannot be believed; "" if nothing
-// speaks against it. A repository that was pushed after its page was read has
-// a row.
-func (db *DB) objectionTo(ctx context.Context, s Sweep) (string, error) {
-	brief, cancel := briefly(ctx)
-	defer cancel()
-	var absent Candidate
-	err := db.sql.GetContext(brief, &absent, selectNotInCatalog, s.Scan)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
-	if err != nil {
-		return "", db.fault(ctx, "look what the catalog lacks", err)
-	}
-	p := gitlab.Project{ID: absent.ProjectID, FullPath: absent.FullPath}
-	return fmt.Sprintf("the catalog is not whole: it lacks %s, which has tags", p.RepositoryPath(absent.Name)), nil
-}
-
-func (db *DB) disbelieve(ctx context.Context, s Sweep, reason string, err error) (Sweep, error) {
-	if err != nil {
-		return Sweep{}, err
-	}
+func (db *DB) disbelieve(ctx context.Context, s Sweep, reason string) (Sweep, error) {
 	if err := db.FailSweep(ctx, s, reason); err != nil {
 		return Sweep{}, err
 	}
 	return db.Sweep(ctx)
+}
+
+// chunk is what is judged at a time.
+type chunk struct {
+	objection string    // why nothing can be believed; "" if nothing speaks against it
+	ids       []int64   // of kept projects, ascending and without a gap; none at the end
+	verdicts  []verdict // on those of them that have candidates, where there is something to write
+}
+
+// nextChunk reads without writing anything.
+func (db *DB) nextChunk(ctx context.Context, s Sweep) (chunk, error) {
+	var c chunk
+	_, err := db.step(ctx, "read what is to be judged", s, func(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep) (err error) {
+		if s.Cursor == 0 {
+			if c.objection, err = objectionTo(ctx, tx, s.Scan); err != nil || c.objection != "" {
+				return err
+			}
+		}
+		if c.ids, err = keptAfter(ctx, tx, s, db.chunks); err != nil || len(c.ids) == 0 {
+			return err
+		}
+		c.verdicts, err = judgeSuspects(ctx, tx, run, s, c.ids)
+		return err
+	})
+	return c, err
+}
+
+const selectNotInCatalog = `
+SELECT k.project_id, k.full_path, c.name
+FROM regmend.sweep_candidates c
+JOIN LATERAL (SELECT k.project_id, k.full_path, k.route FROM regmend.sweep_projects k
+              WHERE k.scan_number = c.scan_number AND k.project_id = c.project_id
+              LIMIT 1) AS k ON true
+WHERE c.scan_number = $1 AND c.tagged AND NOT c.in_catalog AND ` + noRow + ` AND ` + unchanged + `
+LIMIT 1`
+
+// objectionTo says why the catalog of that scan number cannot be believed. A
+// repository that GitLab let somebody push after its page was read has a row.
+func objectionTo(ctx context.Context, tx *sqlx.Tx, scan int64) (string, error) {
+	var absent Candidate
+	err := tx.GetContext(ctx, &absent, selectNotInCatalog, scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	p := gitlab.Project{ID: absent.ProjectID, FullPath: absent.FullPath}
+	return fmt.Sprintf("the catalog is not whole: it lacks %s, which has tags", p.RepositoryPath(absent.Name)), err
 }
 
 const selectKept = `
@@ -124,13 +131,14 @@ SELECT ARRAY(SELECT project_id
              ORDER BY scan_number, project_id
              LIMIT $3)`
 
-// keptAfter are the next projects to be judged, ascending.
-func (db *DB) keptAfter(ctx context.Context, s Sweep) ([]int64, error) {
-	brief, cancel := briefly(ctx)
-	defer cancel()
+// keptAfter are the next projects to be judged.
+func keptAfter(ctx context.Context, tx *sqlx.Tx, s *Sweep, limit chunks) ([]int64, error) {
+	if _, err := tx.ExecContext(ctx, inIndexOrder); err != nil {
+		return nil, err
+	}
 	var ids pq.Int64Array
-	err := db.sql.GetContext(brief, &ids, selectKept, s.Scan, s.Cursor, proveChunk, proveChunkCandidates)
-	return ids, db.fault(ctx, "read what was kept", err)
+	err := tx.GetContext(ctx, &ids, selectKept, s.Scan, s.Cursor, limit.judge, limit.candidates)
+	return ids, err
 }
 
 const (
@@ -141,12 +149,17 @@ WITH same AS (
            '` + methodSweep + `'::text AS method, $4::integer AS pages, k.listed, NULL::text AS contradiction,
            NULL::bigint AS failure_scan_number, NULL::text AS error
     FROM regmend.sweep_projects k
+    JOIN public.projects p
+      ON p.id = k.project_id AND p.id >= $5 AND p.id <= $6 AND p.pending_delete IS NOT TRUE
+    JOIN public.routes r
+      ON r.source_id = k.project_id AND r.source_id >= $5 AND r.source_id <= $6 AND r.source_type = 'Project'
+     AND r.path = k.full_path AND r.xmin = k.route
     LEFT JOIN regmend.data_repair_details d
-           ON d.project_id = k.project_id AND d.project_id >= $5 AND d.project_id <= $6
+      ON d.project_id = k.project_id AND d.project_id >= $5 AND d.project_id <= $6
     WHERE k.scan_number = $3 AND k.project_id >= $5 AND k.project_id <= $6
       AND NOT coalesce(d.status = 'completed' AND ` + trusted + `, false)
-      AND NOT EXISTS (SELECT FROM regmend.sweep_candidates c WHERE c.scan_number = $3 AND c.project_id = k.project_id)
-      AND ` + unchanged + `
+      AND k.project_id NOT IN (SELECT c.project_id FROM regmend.sweep_candidates c
+                               WHERE c.scan_number = $3 AND c.project_id >= $5 AND c.project_id <= $6)
 )` + mergeSame + `
 SELECT ARRAY(SELECT project_id FROM written)`
 
@@ -161,6 +174,9 @@ func (db *DB) proveZeros(ctx context.Context, s Sweep, ids []int64) error {
 	return inHalves(ids, func(part []int64) error {
 		first, last := part[0], part[len(part)-1]
 		_, err := db.step(ctx, "write proven results", s, func(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep) error {
+			if _, err := tx.ExecContext(ctx, noNestedLoops); err != nil {
+				return err
+			}
 			var written pq.Int64Array
 			if err := tx.GetContext(ctx, &written, mergeZeros, run.ID, run.Scan, s.Scan, s.Pages, first, last); err != nil {
 				return err
@@ -171,6 +187,21 @@ func (db *DB) proveZeros(ctx context.Context, s Sweep, ids []int64) error {
 		})
 		return err
 	}, leavePending[int64])
+}
+
+// writeVerdicts writes the results of projects that have candidates.
+func (db *DB) writeVerdicts(ctx context.Context, s Sweep, verdicts []verdict) error {
+	return inHalves(verdicts, func(part []verdict) error {
+		_, err := db.step(ctx, "write proven results", s, func(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep) error {
+			rows, err := upsert(ctx, tx, run, part)
+			if err != nil {
+				return err
+			}
+			s.Proven += int64(count(part, rows).Applied)
+			return replaceMissing(ctx, tx, part, rows)
+		})
+		return err
+	}, leavePending[verdict])
 }
 
 // leavePending is for a project whose result the database refuses, mostly

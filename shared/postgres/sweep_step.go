@@ -9,6 +9,16 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
+// chunks are how much a step of a sweep does: as much as is worth a transaction,
+// and little enough that nobody has to wait for its locks.
+type chunks struct {
+	keep       int // projects that are kept
+	judge      int // projects that are judged
+	candidates int // candidates that are judged, about: a project's are judged together
+}
+
+var usualChunks = chunks{keep: 50000, judge: 10000, candidates: 10000}
+
 const (
 	selectRun = `
 SELECT id, started_at, reason, registry, system_identifier, scan_number
@@ -44,7 +54,8 @@ func (db *DB) step(ctx context.Context, doing string, s Sweep, work func(context
 		if err != nil {
 			return err
 		}
-		if err := work(brief, tx, run, &next); err != nil {
+		before := next
+		if err := work(brief, tx, run, &next); err != nil || next == before {
 			return err
 		}
 		return storeSweep(brief, tx, &next)

@@ -58,31 +58,12 @@ WHERE k.scan_number = $3 AND k.project_id IN (
 ORDER BY k.project_id`
 )
 
-// proveSuspects writes the results of those of ids that have candidates.
-func (db *DB) proveSuspects(ctx context.Context, s Sweep, ids []int64) error {
-	var verdicts []verdict
-	_, err := db.step(ctx, "read the candidates", s, func(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep) error {
-		var suspects []suspect
-		if err := tx.SelectContext(ctx, &suspects, selectSuspects, run.ID, run.Scan, s.Scan, ids[0], ids[len(ids)-1]); err != nil {
-			return err
-		}
-		verdicts, _ = combine(run, conclusions(suspects, *s))
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return inHalves(verdicts, func(part []verdict) error {
-		_, err := db.step(ctx, "write results of candidates", s, func(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep) error {
-			rows, err := upsert(ctx, tx, run, part)
-			if err != nil {
-				return err
-			}
-			s.Proven += int64(count(part, rows).Applied)
-			return replaceMissing(ctx, tx, part, rows)
-		})
-		return err
-	}, leavePending[verdict])
+// judgeSuspects says what is to be written of those of ids that have candidates.
+func judgeSuspects(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep, ids []int64) ([]verdict, error) {
+	var suspects []suspect
+	err := tx.SelectContext(ctx, &suspects, selectSuspects, run.ID, run.Scan, s.Scan, ids[0], ids[len(ids)-1])
+	verdicts, _ := combine(run, conclusions(suspects, *s))
+	return verdicts, err
 }
 
 func conclusions(suspects []suspect, s Sweep) []gitlab.Result {
