@@ -1,7 +1,8 @@
 -- +goose Up
 
--- Locks: none on GitLab's tables. regmend's own results are locked while they
--- are looked through once, seconds for tens of millions: who writes some waits.
+-- Locks: none on GitLab's tables. ACCESS EXCLUSIVE on data_repair_details and
+-- settings, for a second or two where there are ten million results. Behind a
+-- backup that is under way it waits, and regmend waits behind it.
 
 CREATE TABLE regmend.sweeps (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -66,7 +67,7 @@ CREATE INDEX sweep_candidates_open ON regmend.sweep_candidates (scan_number, pro
     WHERE tagged IS NULL AND in_catalog <> reported;
 
 COMMENT ON TABLE regmend.sweep_candidates IS 'Repositories that may be missing';
-COMMENT ON COLUMN regmend.sweep_candidates.in_catalog IS 'The catalog has it, and it had no row when its page was judged';
+COMMENT ON COLUMN regmend.sweep_candidates.in_catalog IS 'The catalog has it; what no scan reported is here only if it had no row when its page was judged';
 COMMENT ON COLUMN regmend.sweep_candidates.reported IS 'An older scan found it missing';
 COMMENT ON COLUMN regmend.sweep_candidates.tagged IS 'What the registry said of its tags; NULL: not asked';
 

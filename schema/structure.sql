@@ -232,7 +232,7 @@ COMMENT ON TABLE regmend.sweep_candidates IS 'Repositories that may be missing';
 -- Name: COLUMN sweep_candidates.in_catalog; Type: COMMENT; Schema: regmend; Owner: -
 --
 
-COMMENT ON COLUMN regmend.sweep_candidates.in_catalog IS 'The catalog has it, and it had no row when its page was judged';
+COMMENT ON COLUMN regmend.sweep_candidates.in_catalog IS 'The catalog has it; what no scan reported is here only if it had no row when its page was judged';
 
 --
 -- Name: COLUMN sweep_candidates.reported; Type: COMMENT; Schema: regmend; Owner: -

@@ -72,6 +72,51 @@ func live(t *testing.T, db *postgres.DB, projects []int64) {
 	_, err = db.DropOrphans(ctx, 0, 1000)
 	must(err)
 	read(t, db, run, projects)
+	sweepOnce(t, db, run)
+	read(t, db, run, projects)
+}
+
+// sweepOnce makes a sweep that finds out nothing new, and one that is given up.
+func sweepOnce(t *testing.T, db *postgres.DB, run postgres.Run) {
+	t.Helper()
+	ctx := t.Context()
+	sweep, err := db.BeginSweep(ctx, run, "a test")
+	for range 2 {
+		for err == nil && sweep.State == postgres.SweepPreparing {
+			sweep, err = db.Keep(ctx, sweep)
+		}
+		if err == nil {
+			sweep, err = db.SweepPage(ctx, sweep, []string{"g/app", "g/app/lost", "g/app/new", "g/other/new", "g/nobody"}, "")
+		}
+		var candidates []postgres.Candidate
+		if err == nil {
+			candidates, err = db.SweepCandidates(ctx, sweep, 10)
+		}
+		if err == nil && len(candidates) == 2 {
+			err = db.SetTagged(ctx, sweep, []postgres.TaggedCandidate{{Candidate: candidates[0]}})
+		}
+		if err == nil && sweep.Reason == "" {
+			sweep, err = db.RestartWalk(ctx, sweep, "a test")
+		}
+	}
+	for err == nil && !sweep.Ended() {
+		sweep, err = db.Prove(ctx, sweep)
+	}
+	if err != nil || sweep.State != postgres.SweepDone || sweep.Unowned != 1 || sweep.Candidates != 3 {
+		t.Errorf("a sweep = %+v, %v, want it done", sweep, err)
+	}
+	if found, total, err := db.Contradictions(ctx, 10); err != nil || len(found)+total > 0 {
+		t.Errorf("Contradictions() = %v, %d, %v, want none", found, total, err)
+	}
+	if err := db.Unowned(ctx, func(string) error { return nil }); err != nil {
+		t.Errorf("Unowned() = %v", err)
+	}
+	if sweep, err = db.BeginSweep(ctx, run, "a test"); err == nil {
+		err = db.FailSweep(ctx, sweep, "a test")
+	}
+	if last, lastErr := db.Sweep(ctx); err != nil || lastErr != nil || last.State != postgres.SweepFailed {
+		t.Errorf("a sweep that was given up = %+v, %v, %v", last, err, lastErr)
+	}
 }
 
 // read reads what live has written.

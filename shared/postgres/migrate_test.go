@@ -120,6 +120,35 @@ func TestMigrateTwiceIsOnce(t *testing.T) {
 	}
 }
 
+// TestAnUpgradeKeepsResultsAndSettings is of a schema as it was before sweeps.
+func TestAnUpgradeKeepsResultsAndSettings(t *testing.T) {
+	older := fstest.MapFS{}
+	for _, name := range []string{"00001_runs.sql", "00002_results.sql", "00003_settings.sql"} {
+		text, err := schema.Migrations.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		older[name] = &fstest.MapFile{Data: text}
+	}
+	db := postgrestest.Empty(t)
+	projects := twoProjects(t, db)
+	if err := db.DB.Migrate(t.Context(), older, postgres.MigrateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	statement, args := soundRow(projects[0], nil)
+	db.Exec(t, statement, args...)
+	db.Exec(t, `INSERT INTO regmend.missing_repositories VALUES ($1, 'lost')`, projects[0])
+	db.Exec(t, `INSERT INTO regmend.settings (key, value) VALUES ('page_size', '7')`)
+	const all = `SELECT (SELECT string_agg(concat_ws(' ', d.project_id, status, missing_count, scan_number, listed, name), ',')
+		FROM regmend.data_repair_details d JOIN regmend.missing_repositories USING (project_id)) || (SELECT string_agg(key || value, ',') FROM regmend.settings)`
+	before := db.Value(t, all)
+	migrate(t, db.DB, postgres.MigrateOptions{})
+	if got := db.Value(t, all); got != before {
+		t.Errorf("after the upgrade there is %s, want %s", got, before)
+	}
+	live(t, db.DB, projects)
+}
+
 func TestMigrateByFourAtOnce(t *testing.T) {
 	db := installation(t)
 	var group errgroup.Group

@@ -20,8 +20,8 @@ FROM (SELECT prefix, ARRAY(SELECT p.id
       FROM unnest($1::text[]) AS given (prefix)) AS looked
 WHERE cardinality(owners) > 0`
 
-	// A repository that a scan reported is a candidate of the catalog's, too,
-	// from now on. A row counts whatever its status.
+	// A row counts whatever its status. What a scan reported is noted even if it
+	// has a row by now: the catalog has it, and the row may go again.
 	insertCandidates = `
 INSERT INTO regmend.sweep_candidates AS c (scan_number, project_id, name, in_catalog, reported)
 SELECT $1, owned.project_id, owned.name, true, false
@@ -32,7 +32,10 @@ JOIN LATERAL (SELECT k.project_id FROM regmend.sweep_projects k
 LEFT JOIN LATERAL (SELECT c.id FROM public.container_repositories c
                    WHERE c.project_id = owned.project_id AND c.name = owned.name
                    LIMIT 1) AS row ON true
-WHERE row.id IS NULL
+LEFT JOIN LATERAL (SELECT c.reported FROM regmend.sweep_candidates c
+                   WHERE c.scan_number = $1 AND c.project_id = owned.project_id AND c.name = owned.name
+                   LIMIT 1) AS known ON true
+WHERE row.id IS NULL OR known.reported
 ON CONFLICT (scan_number, project_id, name) DO UPDATE SET in_catalog = true WHERE NOT c.in_catalog`
 
 	// What is inserted is always there already: so it is one look into the index
