@@ -58,14 +58,21 @@ func refuseIllegible(w http.ResponseWriter) {
 }
 
 // formatResult is tasks.FormatResult for a caller that may not say the type:
-// asynqmon's page of a single task does not. Only a flush counts what is written.
+// asynqmon's page of a single task does not. Only a flush counts what is written,
+// and only a sweep what it proved.
 func formatResult(taskType string, result []byte) string {
-	if taskType == "" {
+	if taskType != "" {
+		return tasks.FormatResult(taskType, result)
+	}
+	var is struct{ Written, Proven *int64 }
+	known := json.Unmarshal(result, &is) == nil
+	switch {
+	case known && is.Written != nil:
+		taskType = tasks.TypeFlush
+	case known && is.Proven != nil:
+		taskType = tasks.TypeSweep
+	default:
 		taskType = tasks.TypeScan
-		var flushed struct{ Written *int }
-		if json.Unmarshal(result, &flushed) == nil && flushed.Written != nil {
-			taskType = tasks.TypeFlush
-		}
 	}
 	return tasks.FormatResult(taskType, result)
 }

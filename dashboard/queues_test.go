@@ -79,6 +79,7 @@ func TestQueuePagesSayPayloadsAndResultsInPlainWords(t *testing.T) {
 	}{
 		{scan(t), tasks.QueueScan, tasks.Scanned{Completed: 3, Missing: 7, Took: time.Second}},
 		{tasks.NewFlush(1), tasks.QueueFlush, tasks.Flushed{Written: 3, Took: time.Second}},
+		{sweep(t), tasks.QueueSweep, tasks.Swept{Pages: 3, Proven: 7, Took: time.Second}},
 	} {
 		t.Run(c.task.Type(), func(t *testing.T) {
 			info := enqueue(t, s.rdb, c.task)
@@ -95,6 +96,15 @@ func TestQueuePagesSayPayloadsAndResultsInPlainWords(t *testing.T) {
 			mustContain(t, get(t, pages+"/tasks/"+info.ID).body, words)
 		})
 	}
+}
+
+func sweep(t *testing.T) *asynq.Task {
+	t.Helper()
+	task, err := tasks.NewSweep(tasks.Batch{Name: "run1.sweep2"}, tasks.Sweep{Run: 1, Sweep: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return task
 }
 
 // finish works on the one task in the queue, leaving the result.

@@ -99,7 +99,7 @@ func (p *Producer) checkRun(ctx context.Context, state postgres.State) error {
 // load is what the queues hold, in tasks.
 type load struct {
 	waiting int // to be scanned, not begun
-	total   int // waiting and begun, those of every queue
+	total   int // waiting and begun, those of every queue but a sweep
 }
 
 // queued counts the queues' tasks. Archived ones are nobody's any more: their
@@ -123,7 +123,9 @@ func (p *Producer) queued(ctx context.Context) (load, error) {
 		if queue == tasks.QueueScan {
 			l.waiting = info.Pending + info.Scheduled + info.Retry
 		}
-		l.total += info.Pending + info.Active + info.Scheduled + info.Retry
+		if queue != tasks.QueueSweep {
+			l.total += info.Pending + info.Active + info.Scheduled + info.Retry
+		}
 	}
 	return l, nil
 }

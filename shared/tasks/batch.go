@@ -29,6 +29,11 @@ func AdhocBatch(run int64) Batch {
 	return Batch{Name: fmt.Sprintf("run%d.adhoc.%s", run, uuid.NewString())}
 }
 
+// sweepBatch is the batch of a sweep, one for all generations of its task.
+func sweepBatch(s Sweep) Batch {
+	return Batch{Name: fmt.Sprintf("run%d.sweep%d", s.Run, s.Sweep)}
+}
+
 // String is "name.generation", the task's ID. asynq refuses an ID in every
 // state its task can be in, so a batch that is enqueued again needs a new one.
 func (b Batch) String() string { return b.Name + "." + strconv.Itoa(b.Generation) }

@@ -46,6 +46,12 @@ func FormatPayload(taskType string, payload []byte) string {
 			return err.Error()
 		}
 		return fmt.Sprintf("flush of the stash, run %d", f.Run)
+	case TypeSweep:
+		s, err := DecodeSweep(payload)
+		if err != nil {
+			return err.Error()
+		}
+		return fmt.Sprintf("sweep %d through the registry's catalog, run %d", s.Sweep, s.Run)
 	default:
 		return fmt.Sprintf("unknown task type %q", taskType)
 	}
@@ -74,6 +80,8 @@ func FormatResult(taskType string, result []byte) string {
 		return words[Scanned](result)
 	case TypeFlush:
 		return words[Flushed](result)
+	case TypeSweep:
+		return words[Swept](result)
 	default:
 		return fmt.Sprintf("unknown task type %q", taskType)
 	}

@@ -48,17 +48,17 @@ const mostActive = 10_000
 // Enqueue enqueues a scan. That it is enqueued already, in whatever state, is
 // success: a batch's ID stands for one enqueueing, and a reply can get lost.
 func Enqueue(ctx context.Context, client *asynq.Client, queue string, b Batch, s Scan) error {
-	_, err := enqueue(ctx, client, queue, b, s)
+	task, err := NewScan(queue, b, s)
+	if err != nil {
+		return err
+	}
+	_, err = enqueue(ctx, client, b, task)
 	return err
 }
 
 // enqueue tells whether the batch was not enqueued already.
-func enqueue(ctx context.Context, client *asynq.Client, queue string, b Batch, s Scan) (bool, error) {
-	task, err := NewScan(queue, b, s)
-	if err != nil {
-		return false, err
-	}
-	_, err = client.EnqueueContext(ctx, task)
+func enqueue(ctx context.Context, client *asynq.Client, b Batch, task *asynq.Task) (bool, error) {
+	_, err := client.EnqueueContext(ctx, task)
 	switch {
 	case errors.Is(err, asynq.ErrTaskIDConflict):
 		return false, nil
@@ -68,39 +68,60 @@ func enqueue(ctx context.Context, client *asynq.Client, queue string, b Batch, s
 	return true, nil
 }
 
-// Requeue enqueues the batch of that payload to be taken up again before all
-// others. enqueued tells that it was not there, ended that it was and is over:
-// completed, or archived.
+// Requeue enqueues the batch of that payload, a scan's or a sweep's, to be taken
+// up again before all others. enqueued tells that it was not there, ended that it
+// was and is over: completed, or archived.
 func Requeue(ctx context.Context, rdb redis.UniversalClient, b Batch, payload []byte) (enqueued, ended bool, err error) {
 	defer illegible(&err)
-	s, err := DecodeScan(payload)
+	queue, task, err := again(b, payload)
 	if err != nil {
 		return false, false, err
 	}
-	enqueued, err = enqueue(ctx, NewClient(rdb), QueueRescue, b, s)
+	enqueued, err = enqueue(ctx, NewClient(rdb), b, task)
 	if err != nil || enqueued {
 		return enqueued, false, err
 	}
-	task, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(QueueRescue, b.String())
-	switch {
-	case errors.Is(err, asynq.ErrTaskNotFound):
-		return false, false, nil // gone since; the next look enqueues it
-	case err != nil:
-		return false, false, fmt.Errorf("look at batch %s: %w", b, err)
-	}
-	return false, task.State == asynq.TaskStateCompleted || task.State == asynq.TaskStateArchived, nil
+	ended, err = over(rdb, queue, b)
+	return false, ended, err
 }
 
-// Running is a scan that the queue believes to be running.
+// again is the task that takes the batch of that payload up again, and its queue.
+func again(b Batch, payload []byte) (queue string, task *asynq.Task, err error) {
+	if s, err := DecodeSweep(payload); err == nil {
+		task, err := NewSweep(b, s)
+		return QueueSweep, task, err
+	}
+	s, err := DecodeScan(payload)
+	if err != nil {
+		return "", nil, err
+	}
+	task, err = NewScan(QueueRescue, b, s)
+	return QueueRescue, task, err
+}
+
+// over tells whether the batch's task has ended. One that is gone has not: it can
+// be enqueued.
+func over(rdb redis.UniversalClient, queue string, b Batch) (bool, error) {
+	task, err := asynq.NewInspectorFromRedisClient(rdb).GetTaskInfo(queue, b.String())
+	switch {
+	case errors.Is(err, asynq.ErrTaskNotFound):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("look at batch %s: %w", b, err)
+	}
+	return task.State == asynq.TaskStateCompleted || task.State == asynq.TaskStateArchived, nil
+}
+
+// Running is a scan or a sweep that the queue believes to be running.
 type Running struct {
 	Batch   Batch
 	Payload []byte
 }
 
-// Active lists the scans that the queues believe to be running.
+// Active lists the scans and sweeps that the queues believe to be running.
 func Active(inspector *asynq.Inspector) (running []Running, err error) {
 	defer illegible(&err)
-	for _, queue := range []string{QueueScan, QueueAdhoc, QueueRescue} {
+	for _, queue := range []string{QueueScan, QueueAdhoc, QueueRescue, QueueSweep} {
 		active, err := inspector.ListActiveTasks(queue, asynq.PageSize(mostActive))
 		if errors.Is(err, asynq.ErrQueueNotFound) {
 			continue // nothing was ever enqueued

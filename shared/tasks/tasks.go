@@ -18,6 +18,7 @@ import (
 const (
 	TypeScan  = "scan"
 	TypeFlush = "flush"
+	TypeSweep = "sweep"
 )
 
 // Queues.
@@ -26,15 +27,19 @@ const (
 	QueueScan = "scan"
 	// QueueAdhoc holds what operators enqueue; it goes first.
 	QueueAdhoc = "adhoc"
-	// QueueRescue holds the batches of processes that died. It and QueueFlush
-	// have Servers of their own: one Server shares its workers over all its
-	// queues, so they would wait behind scans that wait for a slot.
+	// QueueRescue holds the batches of processes that died, QueueSweep the sweep
+	// there is. They and QueueFlush have Servers of their own: one Server shares
+	// its workers over all its queues, so they would wait behind scans that wait
+	// for a slot.
 	QueueRescue = "rescue"
 	QueueFlush  = "flush"
+	QueueSweep  = "sweep"
 )
 
 // Queues are all of them, in the order in which they are shown.
-func Queues() []string { return []string{QueueRescue, QueueAdhoc, QueueScan, QueueFlush} }
+func Queues() []string {
+	return []string{QueueSweep, QueueRescue, QueueAdhoc, QueueScan, QueueFlush}
+}
 
 // MaxProjects is how many projects one scan task may name.
 const MaxProjects = 1000
