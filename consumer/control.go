@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"regmend/shared/gitlab"
+	"regmend/shared/postgres"
 )
 
 // controlFor is how long a control is kept before another project that listed
@@ -50,22 +51,22 @@ func (v *visit) nameControl(ctx context.Context) {
 }
 
 // prove returns nil if the registry shows that it works, without the suspect's
-// help, else the reason the scan has to end.
-func (v *visit) prove(ctx context.Context, suspect gitlab.Project) error {
-	if err := v.witness.prove(ctx, v.state, suspect); err != nil {
-		return v.registryFailed(ctx, err)
+// help, else the reason the work has to end.
+func (j *job) prove(ctx context.Context, state postgres.State, suspect gitlab.Project) error {
+	if err := j.witness.prove(ctx, state, suspect); err != nil {
+		return j.registryFailed(ctx, err)
 	}
 	return nil
 }
 
 // registryFailed makes everyone hold if err is the registry's failure, and
-// returns the reason the scan has to end.
-func (b *batch) registryFailed(ctx context.Context, err error) error {
+// returns the reason the work has to end.
+func (j *job) registryFailed(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case registrys(err):
-		return b.mender.hold(ctx, err)
+		return j.mender.hold(ctx, err)
 	default:
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 // one that lost everything a moment ago answers so, too.
 func (v *visit) judge(ctx context.Context) error {
 	if v.proven() < len(v.listings) {
-		if err := v.prove(ctx, gitlab.Project{}); err != nil {
+		if err := v.prove(ctx, v.state, gitlab.Project{}); err != nil {
 			return err
 		}
 	}

@@ -244,7 +244,7 @@ func (v *visit) explain(ctx context.Context, p gitlab.Project, err error) error 
 		log.Warn("the registry fails; the scan waits for it")
 		return v.mender.hold(ctx, err)
 	case unclear:
-		if err := v.prove(ctx, p); err != nil {
+		if err := v.prove(ctx, v.state, p); err != nil {
 			return err
 		}
 	}
