@@ -77,6 +77,7 @@ func TestBeginDropsWhatWasOfTheLastRun(t *testing.T) {
 	must(t, b.SetHold(ctx, board.Hold{Kind: board.HoldRun}, time.Minute))
 	must(t, b.SetWitness(ctx, board.Witness{Run: 3}, time.Minute))
 	must(t, b.SetControl(ctx, 4, "g/app"))
+	must(t, b.SetCatalog(ctx, board.Catalog{Granted: true}, time.Minute))
 
 	must(t, b.Begin(ctx, board.RunMark{Run: 4, Scan: 5}))
 	mark, err := b.RunMark(ctx)
@@ -90,6 +91,9 @@ func TestBeginDropsWhatWasOfTheLastRun(t *testing.T) {
 	}
 	if c, ok, err := b.Control(ctx, 4); ok || err != nil {
 		t.Errorf("Control() = %v, %v", c, err)
+	}
+	if c, ok, err := b.Catalog(ctx); ok || err != nil {
+		t.Errorf("Catalog() = %v, %v", c, err)
 	}
 }
 
@@ -155,11 +159,13 @@ func TestNotices(t *testing.T) {
 		Run:     board.RunMark{Run: 3, Scan: 10},
 		Hold:    board.Hold{Kind: board.HoldRegistry, Reason: "503", By: "a"},
 		Witness: board.Witness{Run: 3, Sampled: 20, Found: 20},
+		Catalog: board.Catalog{Registry: "https://registry", Granted: true},
 	}
 	_, err = b.Raise(ctx, want.Run)
 	must(t, err)
 	must(t, b.SetHold(ctx, want.Hold, time.Minute))
 	must(t, b.SetWitness(ctx, want.Witness, time.Minute))
+	must(t, b.SetCatalog(ctx, want.Catalog, time.Minute))
 	got, err = b.Notices(ctx)
 	must(t, err)
 	if diff := cmp.Diff(want, got); diff != "" {

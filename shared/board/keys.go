@@ -19,6 +19,10 @@ func controlKey() string { return "regmend:control" }
 // the witness is asked again before scanning goes on.
 func witnessKey() string { return "regmend:witness" }
 
+// catalogKey is a string: a Catalog as JSON. TTL: given by who sets it. Lost: it
+// is asked again where somebody wants to know.
+func catalogKey() string { return "regmend:catalog" }
+
 // lockKey is a string: the holder of the lock of that name. TTL: its lease.
 // Lost: two may hold it for as long as one lease.
 func lockKey(name string) string { return "regmend:lock:" + name }

@@ -15,16 +15,18 @@ type Notices struct {
 	Run     RunMark
 	Hold    Hold // the registry's; the others every process finds out for itself
 	Witness Witness
+	Catalog Catalog
 }
 
 // Notices reads them in one round trip.
 func (b *Board) Notices(ctx context.Context) (Notices, error) {
 	var run, holds *redis.SliceCmd
-	var witness *redis.StringCmd
+	var witness, catalog *redis.StringCmd
 	_, err := b.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		run = p.HMGet(ctx, runKey(), "run", "scan")
 		holds = p.MGet(ctx, holdKeys()...)
 		witness = p.Get(ctx, witnessKey())
+		catalog = p.Get(ctx, catalogKey())
 		return nil
 	})
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -38,6 +40,9 @@ func (b *Board) Notices(ctx context.Context) (Notices, error) {
 	}
 	if json.Unmarshal([]byte(witness.Val()), &n.Witness) != nil {
 		n.Witness = Witness{}
+	}
+	if json.Unmarshal([]byte(catalog.Val()), &n.Catalog) != nil {
+		n.Catalog = Catalog{}
 	}
 	return n, nil
 }

@@ -51,10 +51,10 @@ func (b *Board) Raise(ctx context.Context, m RunMark) (RunMark, error) {
 	return parseRunMark(reply), nil
 }
 
-// Begin replaces the mark and drops every hold, the witness and the control: a
-// new run begins.
+// Begin replaces the mark and drops every hold, the witness, the control and what
+// is known of the catalog: a new run begins.
 func (b *Board) Begin(ctx context.Context, m RunMark) error {
-	drop := append(holdKeys(), controlKey(), witnessKey())
+	drop := append(holdKeys(), controlKey(), witnessKey(), catalogKey())
 	_, err := b.rdb.TxPipelined(ctx, func(tx redis.Pipeliner) error {
 		tx.HSet(ctx, runKey(), "run", m.Run, "scan", m.Scan)
 		tx.Del(ctx, drop...)

@@ -20,7 +20,7 @@ func TestIllegibleNoticesAreNone(t *testing.T) {
 		t.Run(text, func(t *testing.T) {
 			b, rdb := open(t)
 			ctx := context.Background()
-			for _, key := range []string{"control", "witness", "walk", "counters", "hold:run", "hold:registry", "hold:postgres", "hold:witness"} {
+			for _, key := range []string{"control", "witness", "catalog", "walk", "counters", "hold:run", "hold:registry", "hold:postgres", "hold:witness"} {
 				must(t, rdb.Set(ctx, "regmend:"+key, text, 0).Err())
 			}
 			must(t, rdb.HSet(ctx, "regmend:run", "run", text, "scan", text).Err())
