@@ -42,6 +42,9 @@ func (p *Producer) fill(ctx context.Context, tick bool) error {
 	if err := p.checkRun(ctx, state); err != nil {
 		return err
 	}
+	if sweeping, err := p.sweeping(ctx, state, tick); err != nil || sweeping {
+		return err
+	}
 	queued, err := p.queued(ctx)
 	if err != nil {
 		return err
