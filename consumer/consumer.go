@@ -1,5 +1,6 @@
 // Package consumer works on the queues: it scans the projects of a batch,
-// stashes what it finds, and flushes the stash to Postgres.
+// stashes what it finds, and flushes the stash to Postgres; and it carries sweeps
+// through the registry's catalog on.
 package consumer
 
 import (
@@ -144,7 +145,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	parts.Go(func() error { return c.callFlushes(rest) })
 	parts.Go(func() error { return c.keepClaims(rest) })
 
-	servers := []*asynq.Server{c.scanServer(), c.rescueServer(), c.flushServer()}
+	servers := []*asynq.Server{c.scanServer(), c.rescueServer(), c.flushServer(), c.sweepServer()}
 	if err := c.start(servers); err != nil {
 		end()
 		return errors.Join(err, ignoreCanceled(parts.Wait()))
@@ -200,6 +201,11 @@ func (c *Consumer) flushServer() *asynq.Server {
 	return c.server(1, map[string]int{tasks.QueueFlush: 1})
 }
 
+// sweepServer carries on the one sweep there is.
+func (c *Consumer) sweepServer() *asynq.Server {
+	return c.server(1, map[string]int{tasks.QueueSweep: 1})
+}
+
 func (c *Consumer) server(workers int, queues map[string]int) *asynq.Server {
 	return asynq.NewServerFromRedisClient(c.rdb, asynq.Config{
 		Concurrency: workers,
@@ -234,6 +240,7 @@ func (c *Consumer) start(servers []*asynq.Server) error {
 	mux := asynq.NewServeMux()
 	mux.HandleFunc(tasks.TypeScan, c.handleScan)
 	mux.HandleFunc(tasks.TypeFlush, c.handleFlush)
+	mux.HandleFunc(tasks.TypeSweep, c.handleSweep)
 	for i, server := range servers {
 		if err := server.Start(mux); err != nil {
 			for _, started := range servers[:i] {

@@ -218,6 +218,8 @@ func (m *mender) task(state postgres.State, reason error, seen board.Notices) (d
 		return m.prove, true
 	case broken.kind == board.HoldWitness, reason == nil && time.Since(seen.Witness.At) > hearAfter:
 		return m.hear, true
+	case reason == nil && state.Settings.Strategy == postgres.StrategyAuto && !m.knows(seen.Catalog):
+		return m.askCatalog, true
 	default:
 		return nil, false
 	}

@@ -18,6 +18,8 @@ type Metrics struct {
 	flushes  prometheus.Histogram
 	flushed  prometheus.Histogram
 	holdings *prometheus.CounterVec
+	pages    prometheus.Counter
+	proven   prometheus.Counter
 }
 
 // NewMetrics makes metrics that count from zero.
@@ -48,12 +50,18 @@ func NewMetrics() *Metrics {
 		holdings: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "regmend_holds_total", Help: "Times this process made scanning hold, by kind.",
 		}, []string{"kind"}),
+		pages: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "regmend_sweep_pages_total", Help: "Pages of the catalog that sweeps judged.",
+		}),
+		proven: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "regmend_sweep_results_total", Help: "Results that sweeps wrote.",
+		}),
 	}
 }
 
 // Collectors returns everything to be registered.
 func (m *Metrics) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.scans, m.results, m.missing, m.answers, m.flushes, m.flushed, m.holdings}
+	return []prometheus.Collector{m.scans, m.results, m.missing, m.answers, m.flushes, m.flushed, m.holdings, m.pages, m.proven}
 }
 
 // Answer counts an answer of the registry; status 0 says that none came.
@@ -71,6 +79,12 @@ func (m *Metrics) result(r gitlab.Result) {
 func (m *Metrics) flush(results int, took time.Duration) {
 	m.flushes.Observe(took.Seconds())
 	m.flushed.Observe(float64(results))
+}
+
+// swept counts what a step of a sweep did.
+func (m *Metrics) swept(pages int, proven int64) {
+	m.pages.Add(float64(max(0, pages)))
+	m.proven.Add(float64(max(0, proven)))
 }
 
 func (m *Metrics) held(kind string) { m.holdings.WithLabelValues(kind).Inc() }

@@ -1,0 +1,114 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"regmend/shared/gitlab"
+	"regmend/shared/postgres"
+	"regmend/shared/registry"
+)
+
+const (
+	// pageTries is how often in a row a page is read that the registry, though
+	// it is well, does not give, and walksAnew how often one process begins a
+	// walk anew, before the sweep has failed.
+	pageTries, walksAnew = 5, 3
+)
+
+// pages walks on, under a slot, until the walk has ended.
+func (w *sweep) pages(ctx context.Context, state postgres.State) error {
+	if err := w.enter(ctx); err != nil {
+		return err
+	}
+	for w.at.State == postgres.SweepWalking {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := w.marked(ctx, func(ctx context.Context) error { return w.page(ctx, state) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enter begins this process's part of the walk.
+func (w *sweep) enter(ctx context.Context) (err error) {
+	if w.walk == nil {
+		if w.walk, err = w.registry.CatalogWalk(ctx); err != nil {
+			return w.registryFailed(ctx, err)
+		}
+	}
+	if w.at.Pages == 0 {
+		w.belief, err = w.newBelief(ctx)
+	}
+	return err
+}
+
+// page reads one page, judges it and moves on.
+func (w *sweep) page(ctx context.Context, state postgres.State) error {
+	paths, next, err := w.walk.Page(ctx, w.at.Position)
+	if err != nil {
+		return w.explain(ctx, state, err)
+	}
+	w.belief.see(paths)
+	if next == "" {
+		if err := w.doubt(ctx, state); err != nil || w.at.Ended() {
+			return err
+		}
+	}
+	pages := w.at.Pages
+	after, err := w.db.SweepPage(ctx, w.at, paths, next)
+	if err := w.moved(ctx, after, err); err != nil {
+		return err
+	}
+	w.refused = 0
+	w.cfg.Metrics.swept(w.at.Pages-pages, 0)
+	return nil
+}
+
+// explain decides what the error of a page means. It returns nil after the sweep
+// has failed or its walk began anew, else why the attempt has to end.
+func (w *sweep) explain(ctx context.Context, state postgres.State, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if blame(err) == theRegistry {
+		w.log.WithError(err).Warn("the registry fails; the sweep waits for it")
+		return w.mender.hold(ctx, err)
+	}
+	if err := w.prove(ctx, state, gitlab.Project{}); err != nil {
+		return err
+	}
+	w.refused++
+	switch {
+	case errors.Is(err, registry.ErrNoCatalog):
+		return w.fail(ctx, err.Error())
+	case w.at.Position != "" && lost(err) && w.restarts < walksAnew:
+		return w.anew(ctx, fmt.Sprintf("the walk began anew after page %d: %v", w.at.Pages, err))
+	case w.refused >= pageTries:
+		return w.fail(ctx, fmt.Sprintf("page %d of the catalog was asked for %d times: %v", w.at.Pages+1, w.refused, err))
+	}
+	return err
+}
+
+// lost tells whether err says that there is no page at the position, as against
+// being unable to give it.
+func lost(err error) bool {
+	var answer *registry.Error
+	return errors.Is(err, registry.ErrPosition) || errors.As(err, &answer) && answer.StatusCode == http.StatusBadRequest
+}
+
+// anew begins the walk anew.
+func (w *sweep) anew(ctx context.Context, reason string) error {
+	w.log.WithField("reason", reason).Warn("the walk through the catalog begins anew")
+	w.walk, w.belief, w.refused = nil, nil, 0
+	w.restarts++
+	next, err := w.db.RestartWalk(ctx, w.at, reason)
+	if err := w.moved(ctx, next, err); err != nil {
+		return err
+	}
+	return w.raise(ctx, w.at.Scan)
+}
