@@ -42,7 +42,10 @@ func (w *world) now() postgres.Sweep {
 // swept awaits the end of the sweep, which has to be this.
 func (w *world) swept(want postgres.SweepState) postgres.Sweep {
 	w.t.Helper()
-	w.await("the sweep has ended", func() bool { return w.now().Ended() })
+	w.await("the sweep has ended", func() bool {
+		s, err := w.DB.Sweep(w.t.Context())
+		return err == nil && s.Ended()
+	})
 	s := w.now()
 	if s.State != want {
 		w.t.Fatalf("the sweep is %s (%s), want %s", s.State, s.Reason, want)

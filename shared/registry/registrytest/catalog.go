@@ -41,10 +41,11 @@ func Overlap(names int) Fault {
 	})
 }
 
-// Hide leaves the repositories of that path and below it out of the catalog.
-func Hide(path string) Fault {
+// Hide leaves repositories out of the catalog, as where it shows only what
+// somebody may see.
+func Hide(hidden func(path string) bool) Fault {
 	return changeCatalog(func(_ *http.Request, _ http.Header, paths []string) []string {
-		return slices.DeleteFunc(paths, func(p string) bool { return p == path || strings.HasPrefix(p, path+"/") })
+		return slices.DeleteFunc(paths, hidden)
 	})
 }
 
