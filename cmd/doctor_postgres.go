@@ -47,7 +47,7 @@ func (e *examination) stored(ctx context.Context, db *postgres.DB) []finding {
 		return append(judgeSettings(state.Settings), fail("witness", "mend what it says", "%v", err))
 	}
 	e.state, e.sample = &state, sample
-	return judgeSettings(state.Settings)
+	return append(judgeSettings(state.Settings), contradictions(ctx, db))
 }
 
 // judgePostgres judges what was found; schemaErr is why regmend's schema is not

@@ -167,6 +167,25 @@ func TestDoctorOnTheRegistry(t *testing.T) {
 	}
 }
 
+func TestDoctorOnTheStrategy(t *testing.T) {
+	granted, refused := registry.Inspection{Credentials: "key"}, registry.Inspection{Credentials: "key"}
+	granted.Catalog = registry.Grant{Asked: true, Granted: true}
+	refused.Catalog = registry.Grant{Asked: true, Reason: "401 Unauthorized"}
+	for name, c := range map[string]struct {
+		settings postgres.Settings
+		in       registry.Inspection
+		want     string
+	}{
+		"project by project":    {postgres.Settings{Strategy: postgres.StrategyProject}, refused, "ok    setting strategy: each project"},
+		"a sweep that can be":   {postgres.Settings{Strategy: postgres.StrategySweep}, granted, "ok    setting strategy: sweep, and the token key may"},
+		"a catalog refused":     {postgres.Settings{Strategy: postgres.StrategyAuto}, refused, "warn  setting strategy: auto, but the token key may not…401"},
+		"a scope is set, too":   {postgres.Settings{Strategy: postgres.StrategyAuto, Scope: []string{"g"}}, granted, "warn  setting strategy: auto, but no sweep begins…keeps to g"},
+		"a scope, no sweep set": {postgres.Settings{Strategy: postgres.StrategyProject, Scope: []string{"g"}}, granted, "ok    setting strategy"},
+	} {
+		t.Run(name, func(t *testing.T) { found(t, []string{cmd.JudgeStrategy(c.settings, c.in)}, c.want) })
+	}
+}
+
 func TestDoctorOnTransport(t *testing.T) {
 	for name, c := range map[string]struct{ url, credentials, want string }{
 		"https":                 {"https://registry.example.com", "some", "ok    registry transport: https"},

@@ -71,12 +71,12 @@ func (x *parts) enqueue(ctx context.Context, s selection, force bool) error {
 		return fmt.Errorf("%w (%d were enqueued before)", err, e.enqueued)
 	}
 	e.print(x.process.Stdout)
-	warnIfWaiting(ctx, x.process.Stderr, state.Settings, board.New(rdb))
+	warnIfWaiting(ctx, x.process.Stderr, "they wait", state.Settings, board.New(rdb))
 	return e.fault()
 }
 
 // warnIfWaiting tells why what was enqueued will not be scanned at once.
-func warnIfWaiting(ctx context.Context, stderr io.Writer, s postgres.Settings, notices *board.Board) {
+func warnIfWaiting(ctx context.Context, stderr io.Writer, waits string, s postgres.Settings, notices *board.Board) {
 	reason := ""
 	switch {
 	case !s.ScanEnabled:
@@ -89,7 +89,7 @@ func warnIfWaiting(ctx context.Context, stderr io.Writer, s postgres.Settings, n
 		}
 	}
 	if reason != "" {
-		fmt.Fprintf(stderr, "regmend: warning: they wait, as %s\n", printable(reason))
+		fmt.Fprintf(stderr, "regmend: warning: %s, as %s\n", waits, printable(reason))
 	}
 }
 

@@ -96,7 +96,11 @@ func (e *examination) registry(ctx context.Context) []finding {
 	if in.ClockKnown {
 		e.readings = append(e.readings, clock{Of: "the registry", Ahead: in.ClockAhead, Off: time.Second})
 	}
-	return append(findings, judgeRegistry(in)...)
+	findings = append(findings, judgeRegistry(in)...)
+	if e.state != nil {
+		findings = append(findings, judgeStrategy(e.state.Settings, in))
+	}
+	return findings
 }
 
 // registryBasics are the checks that need no registry.

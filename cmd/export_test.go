@@ -37,6 +37,10 @@ func JudgeTransport(url, credentials string) string { return judgeTransport(url,
 
 func JudgeKeyFile(file string, mode fs.FileMode) string { return judgeKeyFile(file, mode).String() }
 
+func JudgeStrategy(s postgres.Settings, in registry.Inspection) string {
+	return judgeStrategy(s, in).String()
+}
+
 type Looked = looked
 
 func JudgeWitness(l Looked, share int) string { return judgeWitness(l, share).String() }

@@ -81,6 +81,9 @@ func (l *looker) now(ctx context.Context) (*status, error) {
 	}
 	s.more.run, s.more.scope = state.Run, state.Settings.Scope
 	s.Balanced = s.balance()
+	if err := l.readSweep(ctx, s); err != nil {
+		return nil, err
+	}
 	l.readRedis(ctx, s)
 	return s, nil
 }

@@ -16,6 +16,7 @@ import (
 func (v *verbs) report() *cobra.Command {
 	var format string
 	var filter postgres.ReportFilter
+	var unowned bool
 	c := &cobra.Command{
 		Use:   "report",
 		Short: "The results: what is missing, what failed",
@@ -27,10 +28,15 @@ relative to the project's path, '' is its root; paths are the registry's.
 In CSV, text that a spreadsheet would take for a formula has a ' before it, and so
 has text that begins with one: without it, a path or a list of names is what it was.
 Control characters and semicolons, which only errors have, are replaced. JSON has
-everything as it was.`,
+everything as it was.
+
+With --unowned, instead, the paths of the repositories that the last sweep found in
+the registry's catalog under no project's path: of projects that were deleted or
+moved, or foreign ones.`,
 		Example: `  regmend report --missing
   regmend report --failed --namespace group/sub
   regmend report --missing --format csv > missing.csv
+  regmend report --unowned --format csv > unowned.csv
   regmend report --format json | jq -r '.[].missing_paths[]'`,
 		Args: takesNothing,
 	}
@@ -38,7 +44,14 @@ everything as it was.`,
 	c.Flags().BoolVar(&filter.Missing, "missing", false, "only projects with missing repositories")
 	c.Flags().BoolVar(&filter.Failed, "failed", false, "only failed projects")
 	c.Flags().StringVar(&filter.Namespace, "namespace", "", "only the project or group of that full `path`, and what is below it")
+	c.Flags().BoolVar(&unowned, "unowned", false, "instead, repositories in the registry that are no project's, as the last sweep found them")
+	for _, other := range []string{"missing", "failed", "namespace"} {
+		c.MarkFlagsMutuallyExclusive("unowned", other)
+	}
 	return v.verb(c, database, func(ctx context.Context, x *parts, _ []string) error {
+		if unowned {
+			return x.reportUnowned(ctx, format)
+		}
 		return x.report(ctx, format, filter)
 	})
 }

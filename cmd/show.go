@@ -60,6 +60,9 @@ func detailText(d postgres.Detail, now time.Time) string {
 	if d.Status == gitlab.Completed {
 		line("evidence", "%s", evidenceText(d))
 	}
+	if d.Contradiction != "" {
+		line("disputed", "%s", d.Contradiction)
+	}
 	if f := d.Failure; f.Error != "" {
 		line("failure", "%s", f.Error)
 		line("attempts", "%d, the next %s", f.Attempts, nextAttempt(f.NextAttemptAt, now))

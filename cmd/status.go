@@ -71,6 +71,8 @@ type status struct {
 	RunningScans        *int    `json:"running_scans"`
 	Balanced            bool    `json:"balanced"`
 	Holding             *string `json:"holding"`
+	// Sweep is the run's last one; null: none.
+	Sweep *sweepStatus `json:"sweep"`
 
 	more details
 }

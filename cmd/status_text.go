@@ -31,6 +31,9 @@ func (s *status) text(now time.Time) string {
 	for _, text := range s.holdingTexts(now) {
 		line("HOLDING", "%s", text)
 	}
+	if s.Sweep != nil {
+		line("sweep", "%s", s.Sweep.text())
+	}
 	line("projects", "%11s", thousands(s.Projects))
 	line("  ineligible", "%11s   about to be deleted", thousands(s.Ineligible))
 	line("  eligible", "%11s", thousands(s.Eligible))
