@@ -32,6 +32,7 @@ func (g globalState) Collect(metrics chan<- prometheus.Metric) {
 	out.flag("part_up", "Whether a part can be read.", s.redisErr == nil, label{"part", "redis"})
 	if s.postgresErr == nil {
 		out.settings(s)
+		out.sweep(s.sweep)
 	}
 	if s.redisErr == nil {
 		out.counters(s)

@@ -110,6 +110,8 @@ func mayScan(p claims.Process) bool { return p.Kind != "producer" && p.Kind != "
 func course(s snapshot) notice {
 	c := s.counters
 	switch {
+	case s.sweep != nil && !s.sweep.Ended():
+		return notice{Tone: "busy", Title: "Sweeping", Detail: "The registry's catalog is being compared with all projects."}
 	case s.slots > 0 || busy(s, tasks.QueueScan) || busy(s, tasks.QueueAdhoc) || busy(s, tasks.QueueRescue):
 		return notice{Tone: "busy", Title: "Scanning", Detail: "Projects are being compared with the registry."}
 	case c != nil && c.Pending == 0 && c.Failed == 0 && s.stash.Entries == 0:

@@ -59,6 +59,25 @@ func TestOverviewSaysWhatKeepsProjectsFromBeingScanned(t *testing.T) {
 	}
 }
 
+func TestOverviewShowsTheSweep(t *testing.T) {
+	for state, want := range map[string]string{
+		"'walking', '', NULL":             "Sweep 1 walks: 57,000 repositories read on 57 pages of the catalog.",
+		"'judging', '', NULL":             "Sweep 1 judges: 1,000 of 2,000 projects completed.",
+		"'done', '', now()":               "12 of them nobody&#39;s; 1,000 projects completed by it.",
+		"'failed', '<b>refused', now()":   "projects are scanned one by one: &lt;b&gt;refused.",
+		"'preparing', 'lost again', NULL": "Sweep 1 prepares: 2,000 projects noted.",
+	} {
+		t.Run(state, func(t *testing.T) {
+			s := serve(t, dashboard.Config{})
+			s.enabled(t)
+			s.db.Exec(t, `INSERT INTO regmend.sweeps (run_id, scan_number, started_by, pages, repositories, unowned, projects, proven, state, reason, ended_at)
+				VALUES (1, 7, 'test', 57, 57000, 12, 2000, 1000, `+state+`)`)
+			mustContain(t, get(t, s.url+"/").body, want)
+			mustContain(t, get(t, s.url+"/metrics").body, "regmend_sweep_pages 57", "regmend_sweep_proven_projects 1000", "regmend_sweep_unowned_repositories 12")
+		})
+	}
+}
+
 // What was not read is not said to be absent.
 func TestOverviewWithoutRedisDoesNotSayThatNothingWasCounted(t *testing.T) {
 	s := serve(t, dashboard.Config{})

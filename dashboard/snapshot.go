@@ -30,6 +30,7 @@ type snapshot struct {
 
 	postgresErr error
 	state       postgres.State
+	sweep       *postgres.Sweep // nil: the run has none
 
 	redisErr  error
 	counters  *board.Counters // nil: none yet
@@ -106,10 +107,13 @@ func bounded(ctx context.Context, read func(ctx context.Context) error) error {
 
 // readPostgres takes a standby for unreadable: what it says may be long past.
 func (r *reader) readPostgres(ctx context.Context, s *snapshot) (err error) {
-	if s.state, err = r.src.DB.State(ctx); err == nil && s.state.Standby {
+	if s.state, err = r.src.DB.State(ctx); err != nil {
+		return err
+	}
+	if s.state.Standby {
 		return postgres.ErrStandby
 	}
-	return err
+	return r.readSweep(ctx, s)
 }
 
 func (r *reader) readRedis(ctx context.Context, s *snapshot) error {

@@ -18,6 +18,7 @@ type view struct {
 	ReadOnly  bool
 	Notices   []notice
 	Run       *runView
+	Sweep     string // how far the run's last one is, "" where there is none
 	Progress  *progress
 	Work      *work
 	Witness   *witnessView
@@ -76,6 +77,9 @@ func newView(s snapshot, cfg Config) view {
 			ID: run.ID, Reason: run.Reason, Registry: run.Registry,
 			Started: run.StartedAt, Age: age(s.at, run.StartedAt),
 		}
+	}
+	if s.postgresErr == nil {
+		v.Sweep = sweepLine(s.sweep)
 	}
 	if s.redisErr != nil {
 		return v
