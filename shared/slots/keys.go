@@ -23,6 +23,11 @@ func seenKey() string { return "regmend:slots:seen" }
 // on, quiet_until in ms of Redis' clock, and the number of the last grant.
 func epochKey() string { return "regmend:slots:epoch" }
 
+// budgetKey is a string: the ledger of the rights to send requests, as JSON:
+// rate, step and anchor of its ticks, how many rights of each tick to come are
+// taken, and the last that is. It is there while there is a rate.
+func budgetKey() string { return "regmend:slots:budget" }
+
 func keys() []string {
-	return []string{epochKey(), heldKey(), ageKey(), waitingKey(), seenKey()}
+	return []string{epochKey(), heldKey(), ageKey(), waitingKey(), seenKey(), budgetKey()}
 }

@@ -43,7 +43,7 @@ func hold(addr, name string) {
 		os.Exit(1)
 	}()
 	rdb := client(addr)
-	p := slots.NewPool(rdb, name, func() int { return 1 }, logrus.New(), quick())
+	p := slots.NewPool(rdb, name, func() slots.Limits { return slots.Limits{Slots: 1} }, logrus.New(), quick())
 	go p.Run(ctx) //nolint:errcheck // ends with the process
 	slot, _, err := p.Acquire(ctx)
 	if err != nil {
@@ -85,8 +85,14 @@ type process struct {
 // start runs the pool of a process until the test ends.
 func start(t *testing.T, rdb redis.UniversalClient, name string, limit func() int, cfg slots.Config) process {
 	t.Helper()
+	return startLimited(t, rdb, name, func() slots.Limits { return slots.Limits{Slots: limit()} }, cfg)
+}
+
+// startLimited is start with a rate.
+func startLimited(t *testing.T, rdb redis.UniversalClient, name string, limits func() slots.Limits, cfg slots.Config) process {
+	t.Helper()
 	log, hook := test.NewNullLogger()
-	p := slots.NewPool(rdb, name, limit, log, cfg)
+	p := slots.NewPool(rdb, name, limits, log, cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()

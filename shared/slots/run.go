@@ -40,7 +40,7 @@ func (p *Pool) pause(outage, stopping bool) (pause time.Duration, done bool) {
 	switch {
 	case stopping && len(p.held) == 0 && (len(p.back) == 0 || outage):
 		return 0, true // what an absent Redis was not told ends by itself
-	case len(p.waiting) > 0 && !outage:
+	case (len(p.waiting) > 0 || len(p.held) > 0 && p.cfg.Budget.limited()) && !outage:
 		return p.cfg.Poll, false
 	default:
 		return p.cfg.Renew, false
@@ -50,9 +50,13 @@ func (p *Pool) pause(outage, stopping bool) (pause time.Duration, done bool) {
 // look asks Redis once and acts on the answer. It returns whether Redis was
 // away, which is logged when it begins and when it ends.
 func (p *Pool) look(ctx context.Context, outage bool) bool {
-	limit := max(0, p.limit())
-	p.cut(limit)
-	q := p.question(limit)
+	limits := p.limits()
+	limits.Slots = max(0, limits.Slots)
+	if limits.Slots > 0 {
+		p.cfg.Budget.set(limits.PerSecond)
+	}
+	p.cut(limits.Slots)
+	q := p.question(limits.Slots)
 	// The first look is made in any case: where Redis is new to slots it begins
 	// the quiet lease, which may be over when somebody wants one. After that an
 	// idle process costs Redis nothing.
@@ -75,7 +79,26 @@ func (p *Pool) look(ctx context.Context, outage bool) bool {
 	}
 	p.known = true
 	p.apply(q, a, asked)
+	now := time.Now()
+	p.cfg.Budget.fill(q.Budget, a.rights, asked, now)
+	if len(a.rights.granted) > 0 {
+		p.tellLate(now.Sub(asked) >= validFor)
+	}
 	return false
+}
+
+// tellLate logs when Redis begins to answer too slowly for its rights to be of
+// use, and when that ends.
+func (p *Pool) tellLate(late bool) {
+	if late == p.late {
+		return
+	}
+	p.late = late
+	if late {
+		p.log.Warn("redis answers too slowly: fewer requests are sent than requests_per_second allows")
+	} else {
+		p.log.Info("redis answers fast enough for requests_per_second")
+	}
 }
 
 // question tells Redis what this process holds, gives back and wants.
@@ -89,6 +112,7 @@ func (p *Pool) question(limit int) question {
 		Away:     awayAfter * p.cfg.Poll.Milliseconds(),
 		TTL:      (idleTTL + p.cfg.Lease).Milliseconds(),
 		Held:     []heldSlot{}, Back: []string{}, Wanted: []string{},
+		Budget: p.cfg.Budget.ask(p.cfg.Poll),
 	}
 	for _, s := range p.held {
 		q.Held = append(q.Held, heldSlot{Token: s.token, Age: s.age})

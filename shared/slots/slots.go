@@ -1,5 +1,6 @@
 // Package slots is the global cap: timed rights to scan, kept in Redis, never
-// more of them at once, over all processes, than the limit.
+// more of them at once, over all processes, than the limit. With them come the
+// rights to send requests, never more of them in a second than the rate.
 //
 // A slot is held under a lease that its process renews. A process that cannot
 // renew gives the slot up by its own clock before the lease ends, so that
@@ -48,6 +49,9 @@ type Config struct {
 	Patience time.Duration
 	// Timeout is for each conversation with Redis; default a tenth of Lease.
 	Timeout time.Duration
+	// Budget is filled with the rights to send requests; default: one that
+	// nobody spends.
+	Budget *Budget
 }
 
 func (c Config) withDefaults() Config {
@@ -57,6 +61,9 @@ func (c Config) withDefaults() Config {
 	c.Poll = cmp.Or(c.Poll, 50*time.Millisecond)
 	c.Patience = cmp.Or(c.Patience, 5*time.Second)
 	c.Timeout = cmp.Or(c.Timeout, c.Lease/10)
+	if c.Budget == nil {
+		c.Budget = NewBudget()
+	}
 	return c
 }
 
@@ -64,13 +71,14 @@ func (c Config) withDefaults() Config {
 type Pool struct {
 	rdb     redis.UniversalClient
 	process string
-	limit   func() int
+	limits  func() Limits
 	log     logrus.FieldLogger
 	cfg     Config
 
 	wake    chan struct{} // holds one: a look is wanted at once
 	stopped chan struct{} // closed when Run has begun to end
 	known   bool          // Redis was asked once; of Run alone
+	late    bool          // rights came too late to be of use; of Run alone
 
 	mu      sync.Mutex
 	serial  int64
@@ -90,16 +98,16 @@ type slot struct {
 	deadline *time.Timer
 }
 
-// NewPool makes the pool of this process, whose name must be its alone. limit
-// is asked at every look; below 1 it grants nothing.
+// NewPool makes the pool of this process, whose name must be its alone. limits
+// are asked for at every look.
 //
 // The client must let a command end with its context (ContextTimeoutEnabled):
 // otherwise a Redis that hangs delays the stop. Slots end in time regardless.
-func NewPool(rdb redis.UniversalClient, process string, limit func() int, log logrus.FieldLogger, cfg Config) *Pool {
+func NewPool(rdb redis.UniversalClient, process string, limits func() Limits, log logrus.FieldLogger, cfg Config) *Pool {
 	return &Pool{
 		rdb:     rdb,
 		process: process,
-		limit:   limit,
+		limits:  limits,
 		log:     log,
 		cfg:     cfg.withDefaults(),
 		wake:    make(chan struct{}, 1),
@@ -130,7 +138,7 @@ func (p *Pool) Acquire(ctx context.Context) (held context.Context, release func(
 	}
 }
 
-// Wake makes the pool look at once, after the limit changed.
+// Wake makes the pool look at once, after the limits changed.
 func (p *Pool) Wake() {
 	select {
 	case p.wake <- struct{}{}:

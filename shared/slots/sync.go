@@ -19,16 +19,17 @@ const awayAfter = 20
 
 // syncScript renews, gives back and grants, all in one round trip.
 //
-// KEYS: epoch, held, age, waiting, seen (see keys.go)
+// KEYS: epoch, held, age, waiting, seen, budget (see keys.go)
 // ARGV: one question as JSON
 // Result: granted (token, age, token, age, ...), lost tokens, surplus tokens of
-// whatever process
+// whatever process, rights to send (until when they were shared out in ms of
+// Redis' clock, credit, then: ms from now, requests, ...; none without a rate)
 //
 // A clock of the server that is set back must not make leases longer than a
 // lease, so they are cut to that. One set forward by more than a lease ends all
 // leases early; the holders hear it at their next renewal.
-var syncScript = redis.NewScript(`
-local epoch, held, age, waiting, seen = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+var syncScript = redis.NewScript(ledgerScript + `
+local epoch, held, age, waiting, seen, budget = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local ask = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -41,7 +42,7 @@ if not run_id then
   return redis.error_reply('INFO server tells no run_id')
 end
 if redis.call('HGET', epoch, 'run_id') ~= run_id then
-  redis.call('DEL', held, age, waiting, seen)
+  redis.call('DEL', held, age, waiting, seen, budget)
   redis.call('HSET', epoch, 'run_id', run_id, 'quiet_until', ends)
 end
 local quiet_until = math.min(tonumber(redis.call('HGET', epoch, 'quiet_until') or 0), ends)
@@ -120,11 +121,14 @@ if over > 0 then
   surplus = redis.call('ZREVRANGE', age, 0, over - 1)
 end
 
+local mine = #ask.held - #lost + #granted / 2
+local rights = share_out(budget, ask.budget, now, mine / math.max(1, redis.call('ZCARD', held)))
+
 redis.call('HSET', epoch, 'grants', grants, 'quiet_until', quiet_until)
 for _, key in ipairs(KEYS) do
   redis.call('PEXPIRE', key, ask.ttl)
 end
-return {granted, lost, surplus}
+return {granted, lost, surplus, rights}
 `)
 
 // inUseScript counts the slots whose lease has not ended.
@@ -148,6 +152,8 @@ type question struct {
 	Held     []heldSlot `json:"held"`
 	Back     []string   `json:"back"`
 	Wanted   []string   `json:"wanted"`
+
+	Budget budgetQuestion `json:"budget"`
 }
 
 type heldSlot struct {
@@ -160,6 +166,7 @@ type answer struct {
 	granted []heldSlot
 	lost    []string
 	surplus []string
+	rights  budgetAnswer
 }
 
 // put asks the question.
@@ -176,10 +183,10 @@ func (q question) put(ctx context.Context, rdb redis.UniversalClient) (answer, e
 }
 
 func parseAnswer(reply []any) (answer, error) {
-	if len(reply) != 3 {
+	if len(reply) != 4 {
 		return answer{}, fmt.Errorf("answer of %d parts", len(reply))
 	}
-	var parts [3][]any
+	var parts [4][]any
 	for i := range parts {
 		part, ok := reply[i].([]any)
 		if !ok {
@@ -193,7 +200,9 @@ func parseAnswer(reply []any) (answer, error) {
 		age, _ := parts[0][i+1].(int64)
 		a.granted = append(a.granted, heldSlot{Token: token, Age: age})
 	}
-	return a, nil
+	var err error
+	a.rights, err = parseBudget(parts[3])
+	return a, err
 }
 
 func words(part []any) []string {
