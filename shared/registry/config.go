@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +37,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.MaxBody == 0 {
 		cfg.MaxBody = 8 << 20
+	}
+	if cfg.Admit == nil {
+		cfg.Admit = func(context.Context) error { return nil }
 	}
 	if cfg.Observe == nil {
 		cfg.Observe = func(int, time.Duration) {}

@@ -87,8 +87,7 @@ func (c *Client) credentials() string {
 
 // challenged asks without credentials.
 func (c *Client) challenged(ctx context.Context) (Challenge, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.RequestTimeout,
-		&timeoutError{what: "the answer", after: c.cfg.RequestTimeout})
+	ctx, cancel := withDeadline(ctx, "the answer", c.cfg.RequestTimeout)
 	defer cancel()
 	target := c.at(routeV2, nil)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)

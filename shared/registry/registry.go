@@ -64,6 +64,10 @@ type Config struct {
 	ProjectTimeout time.Duration
 	// MaxBody bounds the body of one answer in bytes; 8 MiB by default.
 	MaxBody int64
+	// Admit returns when a request may go out, to the registry or its token
+	// server, or the cause of ctx. What it takes does not count as the registry's
+	// time. By default everything goes at once. It is called concurrently.
+	Admit func(ctx context.Context) error
 	// Observe is told the status of each answer and how long it took to come;
 	// status 0: none came. It is called concurrently.
 	Observe func(status int, took time.Duration)
@@ -102,7 +106,7 @@ func New(cfg Config) (*Client, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	c.bare = &observer{next: wire, observe: cfg.Observe}
+	c.bare = &admission{next: &observer{next: wire, observe: cfg.Observe}, admit: cfg.Admit}
 	c.http = &http.Client{
 		Transport: c.withCredentials(c.bare),
 		// A redirect is an answer nobody expects here: followed, it would
@@ -129,5 +133,5 @@ func (c *Client) pageSize() int {
 
 // withProjectTimeout bounds the listing of a project.
 func (c *Client) withProjectTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, c.cfg.ProjectTimeout, &timeoutError{what: "the listing", after: c.cfg.ProjectTimeout})
+	return withDeadline(ctx, "the listing", c.cfg.ProjectTimeout)
 }

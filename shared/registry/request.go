@@ -15,8 +15,7 @@ import (
 // 200, bounded in size and time; every other answer is an *Error, and so is a
 // body that read finds fault with.
 func (c *Client) do(ctx context.Context, target *url.URL, read func(http.Header, io.Reader) error) error {
-	timeout := c.requestTimeout(target)
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, &timeoutError{what: "the answer", after: timeout})
+	ctx, cancel := withDeadline(ctx, "the answer", c.requestTimeout(target))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {

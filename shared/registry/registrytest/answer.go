@@ -195,3 +195,7 @@ func writeError(w http.ResponseWriter, status int, code string, detail any) {
 
 // SetLatency holds back each answer from now on.
 func (r *Registry) SetLatency(d time.Duration) { r.latency.Store(int64(d)) }
+
+// SetLoad makes the latency depend on how many requests are in flight when one
+// comes, itself included; in place of SetLatency's.
+func (r *Registry) SetLoad(latency func(inFlight int) time.Duration) { r.load.Store(&latency) }

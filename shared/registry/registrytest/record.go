@@ -30,8 +30,9 @@ type requestLog struct {
 	most     int
 }
 
-// begin records the start of a request; done its end.
-func (l *requestLog) begin(req *http.Request, asked route) (done func(status int)) {
+// begin records the start of a request, with which so many are in flight; done
+// its end.
+func (l *requestLog) begin(req *http.Request, asked route) (inFlight int, done func(status int)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inFlight++
@@ -44,7 +45,7 @@ func (l *requestLog) begin(req *http.Request, asked route) (done func(status int
 	if len(l.requests) < l.limit {
 		l.requests = append(l.requests, entry)
 	}
-	return func(status int) {
+	return l.inFlight, func(status int) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.inFlight--

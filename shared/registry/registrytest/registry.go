@@ -48,6 +48,7 @@ type Registry struct {
 	opts    Options
 	version string
 	latency atomic.Int64 // a time.Duration
+	load    atomic.Pointer[func(inFlight int) time.Duration]
 	ahead   atomic.Int64 // a time.Duration
 	tokens  tokenStore
 	faults  faults
@@ -155,9 +156,9 @@ func (r *Registry) namespace(path string) *index {
 func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	asked := r.parse(req)
 	counted := &StatusWriter{ResponseWriter: w}
-	done := r.log.begin(req, asked)
+	inFlight, done := r.log.begin(req, asked)
 	defer func() { done(counted.Status) }()
-	if !r.wait(req) {
+	if !r.wait(req, inFlight) {
 		return
 	}
 	answer := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { r.answer(w, req, asked) })
@@ -165,8 +166,11 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // wait holds the answer back, and tells whether someone still waits for it.
-func (r *Registry) wait(req *http.Request) bool {
+func (r *Registry) wait(req *http.Request, inFlight int) bool {
 	latency := time.Duration(r.latency.Load())
+	if load := r.load.Load(); load != nil {
+		latency = (*load)(inFlight)
+	}
 	if latency <= 0 {
 		return true
 	}
