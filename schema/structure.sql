@@ -9,6 +9,58 @@
 CREATE SCHEMA regmend;
 
 --
+-- Name: brake_steps; Type: TABLE; Schema: regmend; Owner: -
+--
+
+CREATE TABLE regmend.brake_steps (
+    id bigint NOT NULL,
+    follows bigint NOT NULL,
+    run_id bigint NOT NULL,
+    taken_at timestamp with time zone DEFAULT now() NOT NULL,
+    taken_by text NOT NULL,
+    was integer NOT NULL,
+    slots integer NOT NULL,
+    usual_us bigint NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT brake_steps_reason_check CHECK ((reason <> ''::text)),
+    CONSTRAINT brake_steps_run_id_check CHECK ((run_id > 0)),
+    CONSTRAINT brake_steps_slots_check CHECK ((slots > 0)),
+    CONSTRAINT brake_steps_usual_us_check CHECK ((usual_us >= 0)),
+    CONSTRAINT brake_steps_was_check CHECK ((was > 0))
+);
+
+--
+-- Name: TABLE brake_steps; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON TABLE regmend.brake_steps IS 'How many slots the brake left, and why; the highest id is in force, in its run';
+
+--
+-- Name: COLUMN brake_steps.follows; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.brake_steps.follows IS 'The step before; 0: none';
+
+--
+-- Name: COLUMN brake_steps.usual_us; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.brake_steps.usual_us IS 'The registry''s usual latency in microseconds; 0: not known';
+
+--
+-- Name: brake_steps_id_seq; Type: SEQUENCE; Schema: regmend; Owner: -
+--
+
+ALTER TABLE regmend.brake_steps ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME regmend.brake_steps_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
 -- Name: data_repair_details; Type: TABLE; Schema: regmend; Owner: -
 --
 
@@ -172,12 +224,14 @@ CREATE TABLE regmend.settings (
     value text NOT NULL,
     changed_at timestamp with time zone DEFAULT now() NOT NULL,
     changed_by text DEFAULT SESSION_USER NOT NULL,
-    CONSTRAINT settings_key_check CHECK ((key = ANY (ARRAY['max_concurrency'::text, 'scan_enabled'::text, 'batch_size'::text, 'page_size'::text, 'stash_limit'::text, 'flush_after'::text, 'queue_minutes'::text, 'lap_interval'::text, 'witness_share'::text, 'scope'::text, 'strategy'::text]))),
+    CONSTRAINT settings_key_check CHECK ((key = ANY (ARRAY['max_concurrency'::text, 'scan_enabled'::text, 'batch_size'::text, 'page_size'::text, 'stash_limit'::text, 'flush_after'::text, 'queue_minutes'::text, 'lap_interval'::text, 'witness_share'::text, 'scope'::text, 'strategy'::text, 'requests_per_second'::text, 'brake'::text, 'active_hours'::text]))),
     CONSTRAINT value_fits_key CHECK (
 CASE
     WHEN (key = 'scan_enabled'::text) THEN (value = ANY (ARRAY['true'::text, 'false'::text]))
+    WHEN (key = 'brake'::text) THEN (value = ANY (ARRAY['on'::text, 'off'::text]))
     WHEN (key = 'strategy'::text) THEN (value = ANY (ARRAY['project'::text, 'sweep'::text, 'auto'::text]))
     WHEN (key = ANY (ARRAY['flush_after'::text, 'lap_interval'::text])) THEN (value ~ '^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$'::text)
+    WHEN (key = 'active_hours'::text) THEN (value ~ '^$|^[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}(,[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2})* [^ ]+$'::text)
     WHEN (key <> 'scope'::text) THEN (value ~ '^[0-9]{1,9}$'::text)
     ELSE true
 END)
@@ -357,6 +411,20 @@ CREATE TABLE regmend.unowned_repositories (
 --
 
 COMMENT ON TABLE regmend.unowned_repositories IS 'Repositories in the catalog under no project''s path';
+
+--
+-- Name: brake_steps brake_steps_follows_key; Type: CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.brake_steps
+    ADD CONSTRAINT brake_steps_follows_key UNIQUE (follows);
+
+--
+-- Name: brake_steps brake_steps_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.brake_steps
+    ADD CONSTRAINT brake_steps_pkey PRIMARY KEY (id);
 
 --
 -- Name: data_repair_details data_repair_details_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -

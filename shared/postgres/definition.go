@@ -31,7 +31,7 @@ func definitions() []definition {
 	return []definition{
 		number("max_concurrency", 2, 0, 1000, "scans at once over all consumers; 0 stops scanning",
 			func(s *Settings) *int { return &s.MaxConcurrency }),
-		truth("scan_enabled", false, "the feature flag: scans are made only while it is true",
+		either("scan_enabled", "true", "false", false, "the feature flag: scans are made only while it is true",
 			func(s *Settings) *bool { return &s.ScanEnabled }),
 		number("batch_size", 100, 1, 1000, "projects in one scan task",
 			func(s *Settings) *int { return &s.BatchSize }),
@@ -51,6 +51,12 @@ func definitions() []definition {
 			func(s *Settings) *[]string { return &s.Scope }),
 		strategy("strategy", StrategyProject, "how projects get their results: project (each is scanned), sweep (the registry's catalog is walked first), or auto (a sweep where the registry grants its catalog and most projects are pending)",
 			func(s *Settings) *Strategy { return &s.Strategy }),
+		number("requests_per_second", 0, 0, 100_000, "requests to the registry in any second, over all consumers; 0: as many as the slots allow",
+			func(s *Settings) *int { return &s.PerSecond }),
+		either("brake", "on", "off", true, "on: fewer slots are in use while the registry is slow, refuses or fails; off: always max_concurrency",
+			func(s *Settings) *bool { return &s.Brake }),
+		hours("active_hours", "when the registry may be asked, such as 22:00-06:00,12:00-13:00 Europe/Berlin; empty: always",
+			func(s *Settings) *Hours { return &s.ActiveHours }),
 	}
 }
 
@@ -80,17 +86,24 @@ func number(key string, fallback, least, most int, help string, field func(*Sett
 	}
 }
 
-func truth(key string, fallback bool, help string, field func(*Settings) *bool) definition {
+// either is true where it has the value yes.
+func either(key, yes, no string, fallback bool, help string, field func(*Settings) *bool) definition {
+	word := func(b bool) string {
+		if b {
+			return yes
+		}
+		return no
+	}
 	return definition{
-		key: key, fallback: strconv.FormatBool(fallback), help: help,
+		key: key, fallback: word(fallback), help: help,
 		read: func(s *Settings, value string) error {
-			if value != "true" && value != "false" {
-				return fmt.Errorf("%q is neither true nor false", value)
+			if value != yes && value != no {
+				return fmt.Errorf("%q is neither %s nor %s", value, yes, no)
 			}
-			*field(s) = value == "true"
+			*field(s) = value == yes
 			return nil
 		},
-		format: func(s Settings) string { return strconv.FormatBool(*field(&s)) },
+		format: func(s Settings) string { return word(*field(&s)) },
 	}
 }
 
@@ -145,6 +158,17 @@ func strategy(key string, fallback Strategy, help string, field func(*Settings) 
 			return fmt.Errorf("%q is none of project, sweep, auto", value)
 		},
 		format: func(s Settings) string { return string(*field(&s)) },
+	}
+}
+
+func hours(key, help string, field func(*Settings) *Hours) definition {
+	return definition{
+		key: key, help: help,
+		read: func(s *Settings, value string) (err error) {
+			*field(s), err = ParseHours(value)
+			return err
+		},
+		format: func(s Settings) string { return field(&s).String() },
 	}
 }
 

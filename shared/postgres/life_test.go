@@ -42,6 +42,11 @@ func live(t *testing.T, db *postgres.DB, projects []int64) {
 		t.Errorf("State() = %+v, want run %+v", state, run)
 	}
 
+	_, err = db.TakeStep(ctx, 0, step(run, 2, 3))
+	must(err)
+	_, err = db.BrakeSteps(ctx, 10)
+	must(err)
+
 	walked, err := db.Walk(ctx, run, []string{"G"}, 0, 100, 100)
 	must(err)
 	if diff := cmp.Diff(projects, walked.IDs); diff != "" {

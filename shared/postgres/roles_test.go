@@ -125,6 +125,7 @@ func TestP15_NoRoleMayDoMoreThanItMust(t *testing.T) {
 	grant(t, r.Database, "runtime.sql", repair)
 	grant(t, r.Database, "repair.sql", repair)
 	runtime := []string{
+		"DELETE on regmend.brake_steps", "INSERT on regmend.brake_steps",
 		"DELETE on regmend.data_repair_details", "DELETE on regmend.missing_repositories",
 		"DELETE on regmend.sweep_candidates", "DELETE on regmend.sweep_projects", "DELETE on regmend.unowned_repositories",
 		"INSERT on regmend.data_repair_details", "INSERT on regmend.missing_repositories",

@@ -23,6 +23,9 @@ type Settings struct {
 	WitnessShare   int      // percent of the sampled repositories that must be found
 	Scope          []string // full paths the producer keeps to; empty: everything
 	Strategy       Strategy
+	PerSecond      int  // requests to the registry in any second, over all consumers; 0: no limit
+	Brake          bool // fewer slots while the registry is slow, refuses or fails
+	ActiveHours    Hours
 }
 
 // Strategy is how projects get their results.

@@ -28,7 +28,7 @@ func TestSettingsHaveTheDocumentedDefaults(t *testing.T) {
 	want := postgres.Settings{
 		MaxConcurrency: 2, BatchSize: 100, PageSize: 1000, StashLimit: 1000, FlushAfter: 5 * time.Second,
 		QueueMinutes: 5, LapInterval: 10 * time.Minute, WitnessShare: 50,
-		Strategy: postgres.StrategyProject,
+		Strategy: postgres.StrategyProject, Brake: true,
 	}
 	if diff := cmp.Diff(want, state(t, db).Settings); diff != "" {
 		t.Errorf("Settings (-want +got):\n%s", diff)
@@ -44,7 +44,7 @@ func TestSettingsHaveTheDocumentedDefaults(t *testing.T) {
 		}
 		shown = append(shown, s.Key+"="+s.Value)
 	}
-	if got, want := strings.Join(shown, " "), "max_concurrency=2 scan_enabled=false batch_size=100 page_size=1000 stash_limit=1000 flush_after=5s queue_minutes=5 lap_interval=10m witness_share=50 scope= strategy=project"; got != want {
+	if got, want := strings.Join(shown, " "), "max_concurrency=2 scan_enabled=false batch_size=100 page_size=1000 stash_limit=1000 flush_after=5s queue_minutes=5 lap_interval=10m witness_share=50 scope= strategy=project requests_per_second=0 brake=on active_hours="; got != want {
 		t.Errorf("Settings() = %s, want %s", got, want)
 	}
 }
@@ -59,6 +59,9 @@ func TestSetIsInForceAndNoted(t *testing.T) {
 		{"flush_after", "90000ms", "5s", "1m30s"},
 		{"strategy", "auto", "project", "auto"},
 		{"strategy", "sweep ", "auto", "sweep"},
+		{"requests_per_second", "25", "0", "25"},
+		{"brake", "off", "on", "off"},
+		{"active_hours", " 22:00-06:00,12:00-13:30   Europe/Berlin", "", "22:00-06:00,12:00-13:30 Europe/Berlin"},
 		{"lap_interval", "120m", "10m", "2h"},
 		{"scope", "Group/app , other,other", "", "Group/app,other"},
 		{"scope", "", "Group/app,other", ""},
@@ -74,7 +77,7 @@ func TestSetIsInForceAndNoted(t *testing.T) {
 	want := postgres.Settings{
 		MaxConcurrency: 12, ScanEnabled: true, BatchSize: 100, PageSize: 1000, StashLimit: 1000,
 		FlushAfter: 90 * time.Second, QueueMinutes: 5, LapInterval: 2 * time.Hour, WitnessShare: 50,
-		Strategy: postgres.StrategySweep,
+		Strategy: postgres.StrategySweep, PerSecond: 25, ActiveHours: hours(t, "22:00-06:00,12:00-13:30 Europe/Berlin"),
 	}
 	if diff := cmp.Diff(want, state(t, db).Settings); diff != "" {
 		t.Errorf("Settings (-want +got):\n%s", diff)
@@ -88,8 +91,8 @@ func TestSetIsInForceAndNoted(t *testing.T) {
 	if diff := cmp.Diff(wantChanges, changes, cmpopts.IgnoreFields(postgres.Change{}, "ChangedAt")); err != nil || diff != "" {
 		t.Errorf("SettingsHistory(), %v (-want +got):\n%s", err, diff)
 	}
-	if got := db.Value(t, `SELECT count(*) FROM regmend.settings_history`); got != "9" {
-		t.Errorf("%s changes noted, want 9: setting what is set is none", got)
+	if got := db.Value(t, `SELECT count(*) FROM regmend.settings_history`); got != "12" {
+		t.Errorf("%s changes noted, want 12: setting what is set is none", got)
 	}
 }
 
@@ -127,6 +130,9 @@ func TestP17_SetSaysWhatWouldBeRight(t *testing.T) {
 		{"flush_after", "1ms", "from 1s to 10m"},
 		{"lap_interval", "25h", "from 1s to 24h"},
 		{"strategy", "fast", `"fast" is none of project, sweep, auto`},
+		{"requests_per_second", "0.5", "from 0 to 100000"},
+		{"brake", "true", `"true" is neither on nor off`},
+		{"active_hours", "22:00-06:00", `"22:00-06:00" has no time zone: write it as 22:00-06:00 Europe/Berlin`},
 		{"scope", "/group", `"/group" is not a full path`},
 		{"scope", "a group", "is not a full path"},
 		{"colour", "blue", "the settings are max_concurrency, scan_enabled,"},
@@ -152,6 +158,7 @@ func TestADamagedSettingIsAnErrorThatNamesIt(t *testing.T) {
 		{"scan_enabled", "on"},
 		{"page_size", "0"},
 		{"strategy", ""},
+		{"active_hours", "22:00-06:00 Nowhere"},
 		{"scope", "/"},
 	} {
 		db.Exec(t, `DELETE FROM regmend.settings`)
@@ -171,6 +178,9 @@ func TestTheTableRefusesWhatNobodyCouldRead(t *testing.T) {
 		{"scan_enabled", "on"},
 		{"flush_after", "5"},
 		{"strategy", "fast"},
+		{"brake", "true"},
+		{"active_hours", "always"},
+		{"requests_per_second", "-1"},
 		{"colour", "blue"},
 	} {
 		if _, err := db.SQL.Exec(`INSERT INTO regmend.settings (key, value) VALUES ($1, $2)`, bad.key, bad.value); err == nil {

@@ -15,6 +15,7 @@ type State struct {
 	SystemID string    // of the cluster that answered
 	Scan     int64     // the highest scan number ever given out, 0 if none
 	Standby  bool      // nothing in State but this can be relied on
+	Brake    BrakeStep // the last one, perhaps of another run
 	ReadAt   time.Time // when reading began, by this process's clock
 }
 
@@ -23,7 +24,9 @@ SELECT (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM regmend.setting
        run.id, run.started_at, run.reason, run.registry, run.system_identifier, run.scan_number,
        control.system_identifier::text AS cluster,
        CASE WHEN scan.is_called THEN scan.last_value ELSE 0 END AS scan,
-       pg_is_in_recovery() AS standby
+       pg_is_in_recovery() AS standby,
+       (SELECT to_jsonb(step) FROM (SELECT ` + stepColumns + `
+                                    FROM regmend.brake_steps ORDER BY id DESC LIMIT 1) AS step) AS brake
 FROM pg_control_system() AS control
 CROSS JOIN regmend.scan_number AS scan
 LEFT JOIN LATERAL (SELECT id, started_at, reason, registry, system_identifier, scan_number
@@ -40,6 +43,7 @@ type stateRow struct {
 	Cluster   string         `db:"cluster"`
 	Scan      int64          `db:"scan"`
 	Standby   bool           `db:"standby"`
+	Brake     []byte         `db:"brake"`
 }
 
 // State reads everything at once, in one statement. A setting that does not
@@ -66,7 +70,16 @@ func (row stateRow) state() (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	return State{Settings: settings, Run: row.run(), SystemID: row.Cluster, Scan: row.Scan, Standby: row.Standby}, nil
+	state := State{Settings: settings, Run: row.run(), SystemID: row.Cluster, Scan: row.Scan, Standby: row.Standby}
+	if row.Brake == nil {
+		return state, nil
+	}
+	var last stepRow
+	if err := json.Unmarshal(row.Brake, &last); err != nil {
+		return State{}, fmt.Errorf("read the brake's last step: %w", err)
+	}
+	state.Brake = last.step()
+	return state, nil
 }
 
 func (row stateRow) run() Run {
