@@ -7,6 +7,7 @@ import (
 	"regmend/consumer"
 	"regmend/shared/postgres"
 	"regmend/shared/registry"
+	"regmend/shared/slots"
 
 	"github.com/spf13/cobra"
 )
@@ -39,10 +40,10 @@ func (x *parts) consume(ctx context.Context, cfg consumer.Config) error {
 	}
 	log := x.log.WithField("process", cfg.Process)
 	watch := postgres.NewWatch(src.DB, log)
-	cfg.Metrics = consumer.NewMetrics()
+	cfg.Metrics, cfg.Slots.Budget = consumer.NewMetrics(), slots.NewBudget()
 	reg, err := x.registry(func(c *registry.Config) {
 		c.PageSize = func() int { return pageSize(watch) }
-		c.Observe = cfg.Metrics.Answer
+		c.Admit, c.Observe = cfg.Slots.Budget.Spend, cfg.Metrics.Answer
 	})
 	if err != nil {
 		return err

@@ -75,15 +75,15 @@ func consumeAsChild(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cfg := consumer.Config{Process: os.Getenv(childName), Slots: orders.Timing.Slots, Claims: orders.Timing.Claims}
 	client, err := newRegistry(orders.Reach.Registry, orders.Deadly, func(string) {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
-	})
+	}, wired(&cfg))
 	if err != nil {
 		return err
 	}
 	log := logrus.New()
-	cfg := consumer.Config{Process: os.Getenv(childName), Slots: orders.Timing.Slots, Claims: orders.Timing.Claims}
 	return watched(ctx, db, log, func(ctx context.Context, watch *postgres.Watch) error {
 		return consumer.New(db, watch, rdb, client, log, cfg).Run(ctx)
 	})

@@ -1,15 +1,17 @@
 package consumer_test
 
 import (
+	"regmend/consumer"
 	"regmend/shared/registry"
+	"regmend/shared/slots"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/sirupsen/logrus"
 )
 
-func (w *world) client(url string) *registry.Client {
+func (w *world) client(url string, edits ...func(*registry.Config)) *registry.Client {
 	w.t.Helper()
-	c, err := newRegistry(url, w.deadly, func(path string) { panic("a fault of ours in " + path) })
+	c, err := newRegistry(url, w.deadly, func(path string) { panic("a fault of ours in " + path) }, edits...)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -17,14 +19,25 @@ func (w *world) client(url string) *registry.Client {
 }
 
 // newRegistry makes a client that calls die when it has listed the deadly path.
-func newRegistry(url, deadly string, die func(path string)) (*registry.Client, error) {
+func newRegistry(url, deadly string, die func(path string), edits ...func(*registry.Config)) (*registry.Client, error) {
 	log := logrus.New()
 	log.SetLevel(logrus.DebugLevel)
 	log.SetOutput(discard{})
 	if deadly != "" {
 		log.AddHook(deathHook{at: "/gitlab/v1/repository-paths/" + deadly + "/repositories/list/", die: die})
 	}
-	return registry.New(registry.Config{URL: url, Log: log})
+	cfg := registry.Config{URL: url, Log: log}
+	for _, edit := range edits {
+		edit(&cfg)
+	}
+	return registry.New(cfg)
+}
+
+// wired is how a consumer of this configuration asks the registry, as the command
+// line does it.
+func wired(cfg *consumer.Config) func(*registry.Config) {
+	cfg.Metrics, cfg.Slots.Budget = consumer.NewMetrics(), slots.NewBudget()
+	return func(c *registry.Config) { c.Admit, c.Observe = cfg.Slots.Budget.Spend, cfg.Metrics.Answer }
 }
 
 type discard struct{}

@@ -46,10 +46,12 @@ type Config struct {
 	// Info is what others are told of this process.
 	Info claims.Info
 	// Slots and Claims keep time; all processes on one Redis need the same.
-	// Claims' Info is the one above.
+	// Claims' Info is the one above. Of the budget of Slots the registry's client
+	// must spend for each request (Admit).
 	Slots  slots.Config
 	Claims claims.Config
-	// Metrics receives what happens; default: a fresh one.
+	// Metrics receives what happens; default: a fresh one. The registry's client
+	// must tell it of each answer (Observe), or the brake sees nothing.
 	Metrics *Metrics
 }
 
@@ -82,6 +84,7 @@ type Consumer struct {
 	witness   *witness
 	mender    *mender
 	keeper    *keeper
+	brakeman  *brakeman
 	control   control
 	haste     *haste
 	scanned   atomic.Int64 // results stashed and not yet told to the board
@@ -108,7 +111,7 @@ func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, reg 
 		haste:     newHaste(),
 	}
 	rdb.AddHook(c.haste)
-	c.pool = slots.NewPool(rdb, cfg.Process, c.limit, log, cfg.Slots)
+	c.pool = slots.NewPool(rdb, cfg.Process, c.limits, log, cfg.Slots)
 	c.witness = &witness{log: log, db: db, board: c.board, registry: reg}
 	c.mender = &mender{
 		log: log, process: cfg.Process, watch: watch, board: c.board, gate: c.gate,
@@ -118,19 +121,22 @@ func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, reg 
 		log: log, process: cfg.Process, watch: watch, board: c.board, gate: c.gate,
 		pool: c.pool, mender: c.mender,
 	}
+	c.brakeman = &brakeman{
+		log: log, process: cfg.Process, db: db, watch: watch, board: c.board, rdb: rdb, traffic: &cfg.Metrics.traffic,
+	}
 	return c
 }
 
 // Collectors returns the metrics to be registered.
 func (c *Consumer) Collectors() []prometheus.Collector { return c.cfg.Metrics.Collectors() }
 
-// limit is the cap as this process knows it: nothing while it does not know.
-func (c *Consumer) limit() int {
+// limits are what this process knows of them: no slots while it does not know.
+func (c *Consumer) limits() slots.Limits {
 	state, err := c.watch.Now()
-	if err != nil || !state.Settings.ScanEnabled {
-		return 0
+	if err != nil || resting(state.Settings, time.Now()) != nil {
+		return slots.Limits{}
 	}
-	return state.Settings.MaxConcurrency
+	return slots.Limits{Slots: state.Slots(), PerSecond: state.Settings.PerSecond}
 }
 
 // Run works until ctx ends, and then leaves: scans are abandoned at once, what
@@ -144,6 +150,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	parts.Go(func() error { return c.keeper.run(rest) })
 	parts.Go(func() error { return c.callFlushes(rest) })
 	parts.Go(func() error { return c.keepClaims(rest) })
+	parts.Go(func() error { return c.brakeman.run(rest) })
 
 	servers := []*asynq.Server{c.scanServer(), c.rescueServer(), c.flushServer(), c.sweepServer()}
 	if err := c.start(servers); err != nil {

@@ -100,11 +100,8 @@ func (k *keeper) look(ctx context.Context) error {
 		k.post(ctx, reason)
 		return reason
 	}
-	switch {
-	case !state.Settings.ScanEnabled:
-		return errDisabled
-	case state.Settings.MaxConcurrency <= 0:
-		return errCapZero
+	if reason := resting(state.Settings, time.Now()); reason != nil {
+		return reason
 	}
 	ctx, cancel := context.WithTimeout(ctx, boardTimeout)
 	defer cancel()

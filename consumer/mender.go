@@ -135,7 +135,7 @@ type try func(context.Context, postgres.State) error
 // before it is too old. seen is what stood on the board.
 func (m *mender) mend(ctx context.Context, reason error, seen board.Notices) {
 	state, err := m.watch.Now()
-	if err != nil || !state.Settings.ScanEnabled || !m.due(seen.Hold) {
+	if err != nil || resting(state.Settings, time.Now()) != nil || !m.due(seen.Hold) {
 		return
 	}
 	try, alone := m.task(state, reason, seen)

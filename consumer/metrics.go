@@ -20,6 +20,7 @@ type Metrics struct {
 	holdings *prometheus.CounterVec
 	pages    prometheus.Counter
 	proven   prometheus.Counter
+	traffic  traffic
 }
 
 // NewMetrics makes metrics that count from zero.
@@ -64,9 +65,11 @@ func (m *Metrics) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{m.scans, m.results, m.missing, m.answers, m.flushes, m.flushed, m.holdings, m.pages, m.proven}
 }
 
-// Answer counts an answer of the registry; status 0 says that none came.
+// Answer counts an answer of the registry, for the brake as well; status 0 says
+// that none came.
 func (m *Metrics) Answer(status int, took time.Duration) {
 	m.answers.WithLabelValues(strconv.Itoa(status)).Observe(took.Seconds())
+	m.traffic.answer(status, took)
 }
 
 func (m *Metrics) scan(took time.Duration) { m.scans.Observe(took.Seconds()) }

@@ -38,6 +38,7 @@ type world struct {
 	reach       reach
 	timing      timing
 	deadly      string // the registry path whose listing panics
+	workers     int    // of a consumer; 0: the default
 	started     int
 }
 
@@ -217,9 +218,10 @@ func watched(ctx context.Context, db *postgres.DB, log logrus.FieldLogger, work 
 
 func (w *world) consumer() *running {
 	w.t.Helper()
-	client := w.client(w.reach.Registry)
+	cfg := consumer.Config{Workers: w.workers, Slots: w.timing.Slots, Claims: w.timing.Claims}
+	client := w.client(w.reach.Registry, wired(&cfg))
 	return w.run(func(ctx context.Context, db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, name string) error {
-		cfg := consumer.Config{Process: name, Slots: w.timing.Slots, Claims: w.timing.Claims}
+		cfg.Process = name
 		return consumer.New(db, watch, rdb, client, w.log, cfg).Run(ctx)
 	})
 }

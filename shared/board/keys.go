@@ -37,3 +37,8 @@ func walkKey() string { return "regmend:walk" }
 // scannedKey is a string: a count of results. No TTL. Lost: the rate shown
 // begins at zero.
 func scannedKey() string { return "regmend:scanned" }
+
+// trafficKey is a hash: answers, took (µs), refused and failed, what the registry
+// answered since the brake last looked. TTL: trafficTTL. Lost: the brake looks at
+// a second less.
+func trafficKey() string { return "regmend:traffic" }

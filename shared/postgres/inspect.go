@@ -115,6 +115,7 @@ SELECT needed.privilege || ' on regmend.' || needed.name
 FROM (VALUES
     ('data_repair_details', 'SELECT'), ('data_repair_details', 'INSERT'), ('data_repair_details', 'UPDATE'), ('data_repair_details', 'DELETE'),
     ('missing_repositories', 'SELECT'), ('missing_repositories', 'INSERT'), ('missing_repositories', 'DELETE'),
+    ('brake_steps', 'SELECT'), ('brake_steps', 'INSERT'), ('brake_steps', 'DELETE'),
     ('runs', 'SELECT'), ('runs', 'INSERT'),
     ('settings', 'SELECT'), ('settings', 'INSERT'), ('settings', 'UPDATE'),
     ('settings_history', 'SELECT'), ('settings_history', 'INSERT'),
