@@ -44,10 +44,10 @@ func (e *examination) stored(ctx context.Context, db *postgres.DB) []finding {
 	}
 	sample, err := db.Sample(ctx, witnesses)
 	if err != nil {
-		return append(judgeSettings(state.Settings), fail("witness", "mend what it says", "%v", err))
+		return append(judgeSettings(state), fail("witness", "mend what it says", "%v", err))
 	}
 	e.state, e.sample = &state, sample
-	return append(judgeSettings(state.Settings), contradictions(ctx, db))
+	return append(judgeSettings(state), contradictions(ctx, db))
 }
 
 // judgePostgres judges what was found; schemaErr is why regmend's schema is not
@@ -180,7 +180,8 @@ func judgePooling(in postgres.Inspection) finding {
 }
 
 // judgeSettings tells of settings that keep work from being done.
-func judgeSettings(s postgres.Settings) []finding {
+func judgeSettings(state postgres.State) []finding {
+	s := state.Settings
 	findings := []finding{ok("setting scan_enabled", "%t", s.ScanEnabled)}
 	if s.MaxConcurrency == 0 {
 		findings = append(findings, warn("setting max_concurrency", "regmend settings set max_concurrency 2", "0: nothing is scanned"))
@@ -191,5 +192,5 @@ func judgeSettings(s postgres.Settings) []finding {
 		findings = append(findings, warn("setting scope", "regmend settings set scope '' for all projects",
 			"the producer keeps to %s", strings.Join(s.Scope, ", ")))
 	}
-	return findings
+	return append(findings, judgeKindness(state, time.Now())...)
 }

@@ -218,3 +218,29 @@ func TestDoctorOnTheWitness(t *testing.T) {
 		t.Run(name, func(t *testing.T) { found(t, []string{cmd.JudgeWitness(c.looked, c.share)}, c.want) })
 	}
 }
+
+func TestDoctorOnKindness(t *testing.T) {
+	hours, err := postgres.ParseHours("22:00-06:00 Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	noon := time.Date(2026, 7, 15, 10, 0, 0, 0, time.UTC)
+	run := postgres.Run{ID: 3}
+	step := func(slots int) postgres.BrakeStep {
+		return postgres.BrakeStep{ID: 9, Run: 3, Slots: slots, Reason: "it refused"}
+	}
+	for name, test := range map[string]struct {
+		state postgres.State
+		want  string
+	}{
+		"the brake is off":        {postgres.State{Settings: postgres.Settings{MaxConcurrency: 8}}, "ok    setting brake: off…fails is asked"},
+		"it leaves all":           {postgres.State{Settings: postgres.Settings{MaxConcurrency: 8, Brake: true}, Run: run, Brake: step(8)}, "ok    setting brake: on, and leaves 8 slots…"},
+		"it leaves most":          {postgres.State{Settings: postgres.Settings{MaxConcurrency: 8, Brake: true}, Run: run, Brake: step(6)}, "ok    setting brake: it leaves 6 of 8 slots: it refused…"},
+		"it leaves half":          {postgres.State{Settings: postgres.Settings{MaxConcurrency: 8, Brake: true}, Run: run, Brake: step(4)}, "warn  setting brake: it leaves 4 of 8…lower max_concurrency"},
+		"a step of another run":   {postgres.State{Settings: postgres.Settings{MaxConcurrency: 8, Brake: true}, Run: postgres.Run{ID: 4}, Brake: step(4)}, "ok    setting brake: on, and begins with 2 of 8…"},
+		"a rate":                  {postgres.State{Settings: postgres.Settings{PerSecond: 25}}, "ok    setting requests_per_second: 25 requests a second, over all…"},
+		"outside of active hours": {postgres.State{Settings: postgres.Settings{ActiveHours: hours}}, "ok    setting active_hours: 22:00-06:00 Europe/Berlin; nothing is scanned before 2026-07-15 22:00 CEST…"},
+	} {
+		t.Run(name, func(t *testing.T) { found(t, cmd.JudgeKindness(test.state, noon), test.want) })
+	}
+}

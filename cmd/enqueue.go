@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
 
 	"regmend/shared/board"
 	"regmend/shared/postgres"
@@ -18,7 +19,7 @@ import (
 
 func (v *verbs) enqueue() *cobra.Command {
 	var s selection
-	var force bool
+	var force, dry bool
 	c := &cobra.Command{
 		Use:   "enqueue [ID...]",
 		Short: "Scan some projects before all others",
@@ -28,26 +29,42 @@ unless --force; failed ones are always scanned again with --failed.
 
 A file has project IDs, one a line or several between blanks or commas; what follows
 a # is a remark. If anything in it is not an ID, nothing is enqueued. IDs of no
-project are listed, the others enqueued, and the exit code is 1.`,
+project are listed, the others enqueued, and the exit code is 1.
+
+--dry-run tells the price and changes nothing: how many requests it takes at least,
+and about how long, at the latency that a few requests show now and at what
+max_concurrency, the brake and requests_per_second allow.`,
 		Example: `  regmend enqueue 42 4711
   regmend enqueue --file ids.txt
   psql -Atc 'SELECT id FROM projects WHERE archived' | regmend enqueue --file -
   regmend enqueue --namespace group/sub --force
+  regmend enqueue --namespace group --dry-run
   regmend enqueue --failed`,
 	}
 	c.Flags().StringVar(&s.file, "file", "", "read IDs from that `file`; - is standard input")
 	c.Flags().StringVar(&s.namespace, "namespace", "", "the project or group of that full `path`, and what is below it")
 	c.Flags().BoolVar(&s.failed, "failed", false, "those that failed, without waiting for their next try")
 	c.Flags().BoolVar(&force, "force", false, "scan again what is analysed already")
-	return v.verb(c, database|queue, func(ctx context.Context, x *parts, args []string) error {
+	c.Flags().BoolVar(&dry, "dry-run", false, "tell the price and enqueue nothing")
+	return v.choosy(c, database|queue|registryHost, registryIf(&dry), func(ctx context.Context, x *parts, args []string) error {
 		if err := s.read(args, x.process.Stdin); err != nil {
 			return err
 		}
-		return x.enqueue(ctx, s, force || s.failed)
+		return x.enqueue(ctx, s, force || s.failed, dry)
 	})
 }
 
-func (x *parts) enqueue(ctx context.Context, s selection, force bool) error {
+// registryIf are the parts of a verb that asks the registry for a dry run only.
+func registryIf(dry *bool) func() part {
+	return func() part {
+		if *dry {
+			return database | queue | registryHost
+		}
+		return database | queue
+	}
+}
+
+func (x *parts) enqueue(ctx context.Context, s selection, force, dry bool) error {
 	db, rdb, err := x.both(ctx)
 	if err != nil {
 		return err
@@ -67,11 +84,29 @@ func (x *parts) enqueue(ctx context.Context, s selection, force bool) error {
 		}
 	}
 	e := newEnqueuer(db, rdb, state, force)
+	if dry {
+		return x.price(ctx, db, state, e, s)
+	}
 	if err := e.all(ctx, s); err != nil {
 		return fmt.Errorf("%w (%d were enqueued before)", err, e.enqueued)
 	}
 	e.print(x.process.Stdout)
 	warnIfWaiting(ctx, x.process.Stderr, "they wait", state.Settings, board.New(rdb))
+	return e.fault()
+}
+
+// price tells what enqueueing the selection would cost.
+func (x *parts) price(ctx context.Context, db *postgres.DB, state postgres.State, e *enqueuer, s selection) (err error) {
+	if e.estimate, err = x.newEstimate(db, state); err != nil {
+		return err
+	}
+	if err := e.all(ctx, s); err != nil {
+		return err
+	}
+	e.print(x.process.Stdout)
+	if e.enqueued > 0 {
+		e.estimate.price.print(x.process.Stdout)
+	}
 	return e.fault()
 }
 
@@ -83,6 +118,8 @@ func warnIfWaiting(ctx context.Context, stderr io.Writer, waits string, s postgr
 		reason = "scanning is disabled (regmend enable)"
 	case s.MaxConcurrency == 0:
 		reason = "max_concurrency is 0 (regmend settings set max_concurrency 2)"
+	case !s.ActiveHours.Include(time.Now()):
+		reason = "it is outside of active_hours " + s.ActiveHours.String()
 	default:
 		if holds, err := notices.Holds(ctx); err == nil && len(holds) > 0 {
 			reason = "scanning holds: " + reasonsOf(holds)

@@ -24,6 +24,8 @@ type enqueuer struct {
 	size   int   // of a batch
 	force  bool  // scan what is done, too
 	after  int64 // a result must be newer to count as done
+	// estimate takes the batches in place of the queue; nil: they are enqueued.
+	estimate *estimate
 
 	batch      []int64 // being filled
 	enqueued   int
@@ -60,8 +62,7 @@ func (e *enqueuer) add(ctx context.Context, ids []int64) error {
 func (e *enqueuer) send(ctx context.Context, least int) error {
 	for len(e.batch) >= least {
 		ids := e.batch[:min(e.size, len(e.batch))]
-		scan := tasks.Scan{Run: e.run.ID, IDs: slices.Clone(ids), After: e.after}
-		if err := tasks.Enqueue(ctx, e.client, tasks.QueueAdhoc, tasks.AdhocBatch(e.run.ID), scan); err != nil {
+		if err := e.batchOf(ctx, slices.Clone(ids)); err != nil {
 			return err
 		}
 		e.enqueued += len(ids)
@@ -70,13 +71,25 @@ func (e *enqueuer) send(ctx context.Context, least int) error {
 	return nil
 }
 
-// print says what became of the projects.
+func (e *enqueuer) batchOf(ctx context.Context, ids []int64) error {
+	if e.estimate != nil {
+		return e.estimate.add(ctx, ids)
+	}
+	scan := tasks.Scan{Run: e.run.ID, IDs: ids, After: e.after}
+	return tasks.Enqueue(ctx, e.client, tasks.QueueAdhoc, tasks.AdhocBatch(e.run.ID), scan)
+}
+
+// print says what became of the projects, or would.
 func (e *enqueuer) print(out io.Writer) {
+	enqueued := "enqueued"
+	if e.estimate != nil {
+		enqueued = "to be enqueued"
+	}
 	for _, line := range []struct {
 		what   string
 		number int
 	}{
-		{"enqueued", e.enqueued},
+		{enqueued, e.enqueued},
 		{"already analysed", e.done},
 		{"not eligible", len(e.ineligible)},
 		{"unknown", len(e.unknown)},

@@ -102,3 +102,11 @@ func Alongside(ctx context.Context, work func(context.Context) error, helpers ..
 	}
 	return alongside(ctx, work, runners...)
 }
+
+type Price = price
+
+func (p price) Takes() time.Duration { return p.takes() }
+
+func JudgeKindness(state postgres.State, now time.Time) []string {
+	return lines(judgeKindness(state, now))
+}

@@ -20,6 +20,7 @@ import (
 type details struct {
 	run       postgres.Run
 	scope     []string
+	rests     bool  // it is outside of active_hours
 	redisErr  error // set: nothing below is known
 	holds     []board.Hold
 	queues    []*asynq.QueueInfo
@@ -82,6 +83,9 @@ func (l *looker) now(ctx context.Context) (*status, error) {
 	s.more.run, s.more.scope = state.Run, state.Settings.Scope
 	s.Balanced = s.balance()
 	if err := l.readSweep(ctx, s); err != nil {
+		return nil, err
+	}
+	if err := l.readKindness(ctx, s, state, time.Now()); err != nil {
 		return nil, err
 	}
 	l.readRedis(ctx, s)

@@ -94,6 +94,8 @@ func (w *world) commands() map[string]command {
 		"port": port,
 		// fetch URL: waits for it to be served, with 200, and prints it.
 		"fetch": w.fetch,
+		// hours N: active hours that begin in N hours, in the variable HOURS.
+		"hours": hours,
 		// away postgres|redis|registry: nobody listens there.
 		"away": w.away,
 	}
@@ -203,6 +205,13 @@ func (w *world) rediscli(ts *testscript.TestScript, _ bool, args []string) {
 	fmt.Fprintln(&out, answer)
 	_, err = ts.Stdout().Write(out.Bytes())
 	ts.Check(err)
+}
+
+func hours(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	begin := time.Now().UTC().Add(time.Duration(n) * time.Hour)
+	ts.Setenv("HOURS", begin.Format("15:04")+"-"+begin.Add(time.Hour).Format("15:04")+" UTC")
 }
 
 func port(ts *testscript.TestScript, _ bool, args []string) {

@@ -74,6 +74,11 @@ type status struct {
 	// Sweep is the run's last one; null: none.
 	Sweep *sweepStatus `json:"sweep"`
 
+	RequestsPerSecond int          `json:"requests_per_second"`
+	Brake             *brakeStatus `json:"brake"` // null: off
+	ActiveHours       string       `json:"active_hours"`
+	ResumesAt         *time.Time   `json:"resumes_at"` // null: it is within active_hours, or never is
+
 	more details
 }
 

@@ -25,6 +25,7 @@ func (s *status) text(now time.Time) string {
 	}
 	line("run", "%s", s.runText())
 	line("scanning", "%s", s.scanningText())
+	line("brake", "%s", s.Brake.text(s.MaxConcurrency))
 	if scope := s.more.scope; len(scope) > 0 {
 		line("scope", "%s; all other projects stay pending", printable(strings.Join(scope, ", ")))
 	}
@@ -99,8 +100,14 @@ func (s *status) scanningText() string {
 		return "disabled: regmend enable"
 	case s.MaxConcurrency == 0:
 		return "enabled, but max_concurrency is 0: regmend settings set max_concurrency 2"
+	case s.more.rests:
+		return s.restsText()
 	default:
-		return fmt.Sprintf("enabled, at most %d at once", s.MaxConcurrency)
+		text := fmt.Sprintf("enabled, at most %d at once", s.MaxConcurrency)
+		if s.RequestsPerSecond > 0 {
+			text += ", and " + counted(s.RequestsPerSecond, "request", "requests") + " a second"
+		}
+		return text
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 )
 
 func (v *verbs) sweep() *cobra.Command {
+	var dry bool
 	c := &cobra.Command{
 		Use:   "sweep",
 		Short: "Analyse all projects by the registry's catalog",
@@ -26,22 +27,24 @@ are renamed meanwhile, is scanned as ever.
 It needs credentials that may read the catalog (regmend doctor says whether these
 may), and takes all projects, whatever the setting scope. One is under way at a time;
 regmend status shows how far it is. To begin each run with one by itself, see the
-setting strategy.`,
-		Example: `  regmend sweep
+setting strategy. --dry-run tells the price and changes nothing.`,
+		Example: `  regmend sweep --dry-run
+  regmend sweep
   regmend status
   regmend report --unowned`,
 		Args: takesNothing,
 	}
-	return v.verb(c, database|queue, func(ctx context.Context, x *parts, _ []string) error {
+	c.Flags().BoolVar(&dry, "dry-run", false, "tell the price and begin nothing")
+	return v.choosy(c, database|queue|registryHost, registryIf(&dry), func(ctx context.Context, x *parts, _ []string) error {
 		db, rdb, err := x.both(ctx)
 		if err != nil {
 			return err
 		}
-		return x.beginSweep(ctx, db, rdb)
+		return x.beginSweep(ctx, db, rdb, dry)
 	})
 }
 
-func (x *parts) beginSweep(ctx context.Context, db *postgres.DB, rdb redis.UniversalClient) error {
+func (x *parts) beginSweep(ctx context.Context, db *postgres.DB, rdb redis.UniversalClient, dry bool) error {
 	state, err := db.State(ctx)
 	switch {
 	case err != nil:
@@ -53,6 +56,8 @@ func (x *parts) beginSweep(ctx context.Context, db *postgres.DB, rdb redis.Unive
 	case len(state.Settings.Scope) > 0:
 		return fmt.Errorf("scanning is limited to %s, and a sweep takes all projects: first regmend settings set scope ''",
 			strings.Join(state.Settings.Scope, ", "))
+	case dry:
+		return x.priceSweep(ctx, db, state)
 	}
 	sweep, err := db.BeginSweep(ctx, state.Run, operator())
 	if errors.Is(err, postgres.ErrSweepRunning) {

@@ -19,11 +19,17 @@ type verbs struct {
 // verb gives the command the flags of the parts it needs, and runs it with
 // them. A fault of the configuration ends it before it begins.
 func (v *verbs) verb(c *cobra.Command, needs part, run func(ctx context.Context, x *parts, args []string) error) *cobra.Command {
+	return v.choosy(c, needs, func() part { return needs }, run)
+}
+
+// choosy is verb for those that do without a part at times: faults count of the
+// parts that needed says, once the flags are read.
+func (v *verbs) choosy(c *cobra.Command, needs part, needed func() part, run func(ctx context.Context, x *parts, args []string) error) *cobra.Command {
 	return v.lenient(c, needs, func(ctx context.Context, x *parts, args []string) error {
 		for _, name := range unknownVariables(v.process.Environ) {
 			fmt.Fprintf(v.process.Stderr, "regmend: warning: %s is not a variable of regmend's (see regmend help environment)\n", name)
 		}
-		if err := faultsOf(x.faults, ^part(0)); err != nil {
+		if err := faultsOf(x.faults, needed()|logging); err != nil {
 			return misuse{err}
 		}
 		return run(ctx, x, args)

@@ -185,6 +185,8 @@ func progressTail(s *status, rate float64) string {
 		return tail + ", scanning is disabled"
 	case s.MaxConcurrency == 0:
 		return tail + ", max_concurrency is 0"
+	case s.more.rests:
+		return tail + ", outside of active_hours"
 	case s.Stashed != nil && consumers(s.more.processes) == 0:
 		return tail + ", no consumer is alive"
 	case len(s.more.scope) > 0:

@@ -76,9 +76,19 @@ type trial struct {
 	latency time.Duration
 }
 
+// Causes of verdicts, for metrics.
+const (
+	becauseSlow    = "slow"
+	becauseRefused = "refused"
+	becauseFailed  = "failed"
+	becauseWell    = "well"
+	becauseNotOurs = "not_ours"
+)
+
 // verdict is how many slots there should be, and why; zero: as many as now.
 type verdict struct {
 	slots  int
+	cause  string
 	reason string
 }
 
@@ -125,10 +135,10 @@ func (b *brake) refused(slots int) verdict {
 	switch {
 	case w.Refused > 0 && b.answers > 0:
 		b.answers = 0
-		return verdict{max(1, slots/2), fmt.Sprintf("the registry refused %d of %d requests (429)", w.Refused, all)}
+		return verdict{max(1, slots/2), becauseRefused, fmt.Sprintf("the registry refused %d of %d requests (429)", w.Refused, all)}
 	case w.Failed >= leastFailures && w.Failed*failureShare >= all && b.answers >= recovered:
 		b.answers = 0
-		return verdict{fewer(slots), fmt.Sprintf("the registry failed %d of %d requests (5xx)", w.Failed, all)}
+		return verdict{fewer(slots), becauseFailed, fmt.Sprintf("the registry failed %d of %d requests (5xx)", w.Failed, all)}
 	default:
 		return verdict{}
 	}
@@ -160,7 +170,7 @@ func (b *brake) judge(now time.Time, slots, most int, busy bool, latency time.Du
 		if ratio < notOurs && !t.helped(slots, latency) {
 			b.usual, b.trusted = max(latency, b.usual), now.Add(trustFor)
 			b.failed, b.patience = 0, raiseEvery
-			return verdict{min(t.from, most), fmt.Sprintf("answers take %s with fewer slots, too: that is usual now", rounded(latency))}
+			return verdict{min(t.from, most), becauseNotOurs, fmt.Sprintf("answers take %s with fewer slots, too: that is usual now", rounded(latency))}
 		}
 	}
 	if slots == 1 && ratio >= notOurs && now.Sub(b.stepped) >= trustFor {
@@ -172,7 +182,7 @@ func (b *brake) judge(now time.Time, slots, most int, busy bool, latency time.Du
 			return verdict{}
 		}
 		b.trial = trial{from: slots, latency: latency}
-		return verdict{fewer(slots), fmt.Sprintf("answers take %s, usual are %s", rounded(latency), rounded(b.usual))}
+		return verdict{fewer(slots), becauseSlow, fmt.Sprintf("answers take %s, usual are %s", rounded(latency), rounded(b.usual))}
 	}
 	b.slow = 0
 	if well := waiting < 1 || ratio < slightly; !well || ratio >= notOurs || !busy {
@@ -201,7 +211,7 @@ func (b *brake) more(now time.Time, slots, most int) verdict {
 	if next <= slots || now.Sub(b.stepped) < wait {
 		return verdict{}
 	}
-	return verdict{next, fmt.Sprintf("the registry is well: answers take %s, usual are %s", rounded(b.last), rounded(b.usual))}
+	return verdict{next, becauseWell, fmt.Sprintf("the registry is well: answers take %s, usual are %s", rounded(b.last), rounded(b.usual))}
 }
 
 // step takes the verdict as taken, from so many slots.

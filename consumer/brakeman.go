@@ -30,7 +30,7 @@ type brakeman struct {
 	watch   *postgres.Watch
 	board   *board.Board
 	rdb     redis.UniversalClient
-	traffic *traffic
+	metrics *Metrics
 
 	brake *brake // nil: another consumer decides, or nobody
 	last  int64  // the ID of the step that brake goes on from
@@ -57,7 +57,7 @@ func (m *brakeman) run(ctx context.Context) error {
 func (m *brakeman) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, boardTimeout)
 	defer cancel()
-	seen := m.traffic.take()
+	seen := m.metrics.traffic.take()
 	state, err := m.watch.Now()
 	if err != nil || !state.Settings.Brake || resting(state.Settings, time.Now()) != nil || state.Run.ID == 0 {
 		m.brake = nil
@@ -106,6 +106,7 @@ func (m *brakeman) take(ctx context.Context, now time.Time, was int, v verdict) 
 	}
 	m.brake.step(now, was, v)
 	m.last = step.ID
+	m.metrics.braked(v.cause)
 	m.log.WithFields(logrus.Fields{"slots": v.slots, "was": was, "reason": v.reason}).Info("the brake takes a step")
 	return nil
 }

@@ -122,7 +122,7 @@ func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, reg 
 		pool: c.pool, mender: c.mender,
 	}
 	c.brakeman = &brakeman{
-		log: log, process: cfg.Process, db: db, watch: watch, board: c.board, rdb: rdb, traffic: &cfg.Metrics.traffic,
+		log: log, process: cfg.Process, db: db, watch: watch, board: c.board, rdb: rdb, metrics: cfg.Metrics,
 	}
 	return c
 }

@@ -20,6 +20,7 @@ type Metrics struct {
 	holdings *prometheus.CounterVec
 	pages    prometheus.Counter
 	proven   prometheus.Counter
+	steps    *prometheus.CounterVec
 	traffic  traffic
 }
 
@@ -57,12 +58,15 @@ func NewMetrics() *Metrics {
 		proven: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "regmend_sweep_results_total", Help: "Results that sweeps wrote.",
 		}),
+		steps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "regmend_brake_steps_total", Help: "Steps of the brake that this process took for all, by cause.",
+		}, []string{"cause"}),
 	}
 }
 
 // Collectors returns everything to be registered.
 func (m *Metrics) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.scans, m.results, m.missing, m.answers, m.flushes, m.flushed, m.holdings, m.pages, m.proven}
+	return []prometheus.Collector{m.scans, m.results, m.missing, m.answers, m.flushes, m.flushed, m.holdings, m.pages, m.proven, m.steps}
 }
 
 // Answer counts an answer of the registry, for the brake as well; status 0 says
@@ -91,3 +95,5 @@ func (m *Metrics) swept(pages int, proven int64) {
 }
 
 func (m *Metrics) held(kind string) { m.holdings.WithLabelValues(kind).Inc() }
+
+func (m *Metrics) braked(cause string) { m.steps.WithLabelValues(cause).Inc() }

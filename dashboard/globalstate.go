@@ -51,6 +51,7 @@ func (out scrape) settings(s snapshot) {
 	out.gauge("run", "ID of the current run, 0 before the first.", float64(s.state.Run.ID))
 	out.flag("scan_enabled", "Whether the feature flag is on.", s.state.Settings.ScanEnabled)
 	out.gauge("max_concurrency", "How many scans may run at once, over all consumers.", float64(s.state.Settings.MaxConcurrency))
+	out.kindness(s)
 }
 
 func (out scrape) counters(s snapshot) {

@@ -103,7 +103,7 @@ func (s site) note(t *testing.T) {
 func (s site) hold(t *testing.T, n int) {
 	t.Helper()
 	log, _ := quiet()
-	pool := slots.NewPool(s.rdb, "a-consumer", func() int { return n }, log, slots.Config{Lease: time.Second})
+	pool := slots.NewPool(s.rdb, "a-consumer", func() slots.Limits { return slots.Limits{Slots: n} }, log, slots.Config{Lease: time.Second})
 	run(t, pool.Run)
 	for range n {
 		_, release, err := pool.Acquire(t.Context())

@@ -83,6 +83,8 @@ func switchedOff(s snapshot) []notice {
 		return []notice{{Tone: "off", Title: "Scanning is switched off", Detail: "Nothing is scanned until it is enabled. What was scanned is still written.", Command: "regmend enable"}}
 	case s.state.Settings.MaxConcurrency == 0:
 		return []notice{{Tone: "off", Title: "The cap is 0", Detail: "No scan gets a slot until max_concurrency is raised.", Command: "regmend settings set max_concurrency 2"}}
+	case !s.state.Settings.ActiveHours.Include(s.at):
+		return []notice{restNotice(s)}
 	}
 	return nil
 }

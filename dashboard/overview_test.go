@@ -7,6 +7,7 @@ import (
 
 	"regmend/dashboard"
 	"regmend/shared/board"
+	"regmend/shared/postgres"
 )
 
 func TestOverviewShowsTheRun(t *testing.T) {
@@ -32,12 +33,18 @@ func TestOverviewSaysWhatKeepsProjectsFromBeingScanned(t *testing.T) {
 		given func(t *testing.T, s site)
 		want  string
 	}{
-		"no run":       {func(*testing.T, site) {}, "No run yet"},
-		"switched off": {func(*testing.T, site) {}, "regmend enable"},
-		"cap 0":        {func(t *testing.T, s site) { s.enabled(t); s.set(t, "max_concurrency", "0") }, "The cap is 0"},
-		"no consumer":  {func(t *testing.T, s site) { s.enabled(t) }, "No consumer is running"},
-		"holding":      {func(t *testing.T, s site) { s.enabled(t); s.note(t) }, "Holding: the registry"},
-		"twice":        {func(t *testing.T, s site) { s.enabled(t); s.note(t) }, "it was restored"},
+		"no run":                      {func(*testing.T, site) {}, "No run yet"},
+		"switched off":                {func(*testing.T, site) {}, "regmend enable"},
+		"cap 0":                       {func(t *testing.T, s site) { s.enabled(t); s.set(t, "max_concurrency", "0") }, "The cap is 0"},
+		"outside of the active hours": {func(t *testing.T, s site) { s.enabled(t); s.set(t, "active_hours", hoursFromNow(2)) }, "It goes on in 1"},
+		"the brake": {func(t *testing.T, s site) {
+			s.enabled(t)
+			s.set(t, "max_concurrency", "8")
+			s.braked(t, 3)
+		}, "the brake leaves 3 of 8, for 0\u00a0s: slow"},
+		"no consumer": {func(t *testing.T, s site) { s.enabled(t) }, "No consumer is running"},
+		"holding":     {func(t *testing.T, s site) { s.enabled(t); s.note(t) }, "Holding: the registry"},
+		"twice":       {func(t *testing.T, s site) { s.enabled(t); s.note(t) }, "it was restored"},
 		"silent producer": {func(t *testing.T, s site) {
 			s.enabled(t)
 			if err := board.New(s.rdb).SetCounters(t.Context(), board.Counters{Run: 1, At: time.Now().Add(-time.Hour)}); err != nil {
@@ -113,4 +120,31 @@ func TestAssetsAreServedAndNothingElse(t *testing.T) {
 			t.Errorf("%s = %d, want 404", path, got.status)
 		}
 	}
+}
+
+// hoursFromNow are active hours that begin so many hours from now.
+func hoursFromNow(n int) string {
+	begin := time.Now().UTC().Add(time.Duration(n) * time.Hour)
+	return begin.Format("15:04") + "-" + begin.Add(time.Hour).Format("15:04") + " UTC"
+}
+
+// braked lets the brake leave so many slots.
+func (s site) braked(t *testing.T, slots int) {
+	t.Helper()
+	step := postgres.BrakeStep{Run: 1, By: "test", Was: 8, Slots: slots, Usual: 20 * time.Millisecond, Reason: "slow"}
+	if _, err := s.db.DB.TakeStep(t.Context(), 0, step); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMetricsTellHowKindItIs(t *testing.T) {
+	s := serve(t, dashboard.Config{})
+	s.enabled(t)
+	s.set(t, "max_concurrency", "8")
+	s.set(t, "requests_per_second", "25")
+	s.set(t, "active_hours", hoursFromNow(2))
+	s.braked(t, 3)
+	mustContain(t, get(t, s.url+"/metrics").body,
+		"regmend_requests_per_second 25", "regmend_brake_slots 3", "regmend_brake_usual_latency_seconds 0.02", "regmend_active_now 0",
+	)
 }

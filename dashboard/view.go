@@ -39,6 +39,7 @@ type work struct {
 	Slots   int
 	Cap     int
 	CapRead bool // Cap was read
+	Brake   string
 	Results int
 	Bytes   int64
 	Age     time.Duration
@@ -94,7 +95,7 @@ func newView(s snapshot, cfg Config) view {
 
 func newWork(s snapshot) *work {
 	return &work{
-		Slots: s.slots, Cap: s.state.Settings.MaxConcurrency, CapRead: s.postgresErr == nil,
+		Slots: s.slots, Cap: s.state.Settings.MaxConcurrency, CapRead: s.postgresErr == nil, Brake: brakeLine(s),
 		Results: s.stash.Entries,
 		Bytes:   s.stash.Bytes, Age: s.stash.Age,
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	_ "time/tzdata" // where regmend runs there may be none, as in its image
 )
 
 // Hours are the times of day, in one time zone, in which the registry may be

@@ -72,6 +72,17 @@ func (s *Survey) add(path string) {
 // Client.Tagged.
 func (s *Survey) NonEmpty() bool { return s.api == GitLab }
 
+// Requests is the least that listing all of the projects takes: a project whose
+// listing has further pages takes more, and so does what has to be looked at
+// twice and is not empty.
+func (s *Survey) Requests() int {
+	affected := len(s.catalog.found)
+	if s.api == Distribution {
+		affected = min(affected, 1) // one walk serves them all
+	}
+	return len(s.direct) + len(s.above) + affected
+}
+
 // List hands the names (relative to the project's path, "" for the root) of the
 // project's own repositories to page, and returns the evidence of a listing read
 // to its end. With any error there is no listing, whatever page was given. A
