@@ -25,6 +25,11 @@ type status struct {
 	RunningScans        *int    `json:"running_scans"`
 	Balanced            bool    `json:"balanced"`
 	Holding             *string `json:"holding"`
+	Sweep               any     `json:"sweep"`
+	RequestsPerSecond   int     `json:"requests_per_second"`
+	Brake               any     `json:"brake"`
+	ActiveHours         string  `json:"active_hours"`
+	ResumesAt           *string `json:"resumes_at"`
 }
 
 // analysed tells whether every project has its result in Postgres.

@@ -130,10 +130,13 @@ func (b *brake) observe(now time.Time, seen board.Traffic, busy bool, most int) 
 
 // refused decides what refusals and failures mean.
 func (b *brake) refused(slots int) verdict {
+	if b.answers == 0 {
+		b.window.Refused, b.window.Failed = 0, 0 // of tries, whether it works again
+	}
 	w := b.window
 	all := w.Answers + w.Refused + w.Failed
 	switch {
-	case w.Refused > 0 && b.answers > 0:
+	case w.Refused > 0:
 		b.answers = 0
 		return verdict{max(1, slots/2), becauseRefused, fmt.Sprintf("the registry refused %d of %d requests (429)", w.Refused, all)}
 	case w.Failed >= leastFailures && w.Failed*failureShare >= all && b.answers >= recovered:

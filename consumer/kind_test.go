@@ -39,7 +39,6 @@ func TestNeverMoreRequestsInASecondThanSet(t *testing.T) {
 	w.projects(3000)
 	w.Exec(t, `UPDATE public.routes SET path = path || '9' WHERE source_id % 2 = 0`)
 	w.registry.SetLatency(5 * time.Millisecond)
-	w.set("brake", "off")
 	w.set("max_concurrency", "6")
 	w.set("requests_per_second", "40")
 	w.begin()
@@ -175,7 +174,6 @@ func TestTheBrakeOnARealRegistry(t *testing.T) {
 	w.workers = 2
 	w.projects(15_000)
 	w.registry.SetLatency(50 * time.Millisecond)
-	w.set("brake", "off")
 	w.set("max_concurrency", "6")
 	w.set("batch_size", "20")
 	w.begin()
@@ -217,6 +215,7 @@ func TestARefusalHoldsAndThenHalves(t *testing.T) {
 	w := newWorld(t)
 	w.projects(6000)
 	const latency = 100 * time.Millisecond
+	w.set("brake", "on")
 	w.set("max_concurrency", "8")
 	w.set("batch_size", "20")
 	run := w.begin()
@@ -252,7 +251,6 @@ func TestWithTheBrakeOffTheCapIsUsed(t *testing.T) {
 	w := newWorld(t)
 	w.projects(3000)
 	w.registry.SetLatency(50 * time.Millisecond)
-	w.set("brake", "off")
 	for _, most := range []int{12, 3} {
 		w.set("max_concurrency", strconv.Itoa(most))
 		if most == 12 {

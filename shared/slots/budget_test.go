@@ -210,7 +210,7 @@ func TestWhatOneProcessLeavesOthersTake(t *testing.T) {
 	rate.Store(perSecond)
 	idle := startSpender(t, rdb, "idle", 2, &rate)
 	busy := startSpender(t, rdb, "busy", 2, &rate)
-	acquire(t, idle.process)
+	s := acquire(t, idle.process)
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	var log sent
@@ -218,10 +218,20 @@ func TestWhatOneProcessLeavesOthersTake(t *testing.T) {
 	eventually(t, "requests are sent", func() bool { return log.since(time.Time{}) > perSecond })
 	began := time.Now()
 	<-time.After(3 * time.Second)
-	cancel()
-	all.Wait()
 	if n := log.since(began); n < 3*perSecond*45/100 {
 		t.Errorf("%d requests in 3 s, the rate is %d", n, perSecond)
+	}
+	// Nor did it save up what it did not spend.
+	all.Go(func() {
+		for idle.budget.Spend(ctx) == nil {
+			log.note()
+		}
+	})
+	<-time.After(2 * time.Second)
+	cancel()
+	all.Wait()
+	if most := log.busiest(time.Time{}); most > perSecond || s.Err() != nil {
+		t.Errorf("%d requests in a second, want at most %d", most, perSecond)
 	}
 }
 

@@ -24,8 +24,9 @@ func seenKey() string { return "regmend:slots:seen" }
 func epochKey() string { return "regmend:slots:epoch" }
 
 // budgetKey is a string: the ledger of the rights to send requests, as JSON:
-// rate, step and anchor of its ticks, how many rights of each tick to come are
-// taken, and the last that is. It is there while there is a rate.
+// rate, the anchor of its ticks in ms of Redis' clock, how many rights of each
+// tick are taken, the last that is, and how far apart its ticks were. It is there
+// while there is a rate.
 func budgetKey() string { return "regmend:slots:budget" }
 
 func keys() []string {

@@ -13,9 +13,18 @@ import (
 // requests that wait.
 //
 // Another rate has other ticks. They begin so much later than the last right of
-// the old ones that no second can see more than the larger rate allows. A lost
-// ledger counts as one that was handed out as far as anybody may have seen.
+// the old ones that no second can see more than the larger rate allows. A ledger
+// that is lost, or cannot be one (a foreign hand, a clock that was set back),
+// counts as one of which everything was handed out that can have been.
 const ledgerScript = `
+local function sound(ledger, ask, now)
+  local ahead = now + ask.ahead
+  return type(ledger) == 'table' and type(ledger.rate) == 'number' and type(ledger.taken) == 'table'
+    and type(ledger.anchor) == 'number' and ledger.anchor <= ahead + 3 * ask.period
+    and type(ledger.last) == 'number' and ledger.last <= ahead + 100
+    and type(ledger.last_step) == 'number'
+end
+
 local function share_out(key, ask, now, share)
   if ask.rate == 0 then
     redis.call('DEL', key)
@@ -24,17 +33,21 @@ local function share_out(key, ask, now, share)
   local each = math.ceil(ask.rate / ask.ticks)
   local step = ask.period / math.floor(ask.rate / each)
 
-  local text = redis.call('GET', key)
-  local ledger = text and cjson.decode(text) or {rate = 0, step = step, last = now + ask.ahead}
+  local legible, ledger = pcall(cjson.decode, redis.call('GET', key) or '')
+  if not legible or not sound(ledger, ask, now) then
+    ledger = {rate = 0, last = now + ask.ahead, last_step = step}
+  end
   if ledger.rate ~= ask.rate then
-    local anchor = math.max(now, math.ceil(ledger.last + ledger.step + step))
-    ledger = {rate = ask.rate, step = step, anchor = anchor, last = 0, taken = {}}
+    ledger.anchor = math.max(now, math.ceil(ledger.last + ledger.last_step + step))
+    ledger.rate, ledger.taken = ask.rate, {}
   end
   local anchor = ledger.anchor
 
+  -- Those just past stay, lest a clock that is set back a little hand them out
+  -- again.
   local taken = {}
   for tick, n in pairs(ledger.taken) do
-    if anchor + tonumber(tick) * step >= now then
+    if type(n) == 'number' and anchor + (tonumber(tick) or 0) * step >= now - 2000 then
       taken[tick] = n
     end
   end
@@ -48,7 +61,9 @@ local function share_out(key, ask, now, share)
     end
     local at = math.ceil(anchor + tick * step)
     taken[name] = (taken[name] or 0) + n
-    ledger.last = math.max(ledger.last, at)
+    if at > ledger.last then
+      ledger.last, ledger.last_step = at, step
+    end
     table.insert(answer, at - now)
     table.insert(answer, n)
     return n
