@@ -21,15 +21,15 @@ FROM (SELECT id FROM public.projects WHERE id > $1 ORDER BY id LIMIT $2) AS look
 	// not be found.
 	keepProjects = `
 INSERT INTO regmend.sweep_projects (scan_number, project_id, full_path, route)
-SELECT $1, p.id, r.path, r.route
+SELECT $1, p.id, r.path, r.xmin
 FROM public.projects p
-JOIN (SELECT source_id, min(path) AS path, min(xmin::text)::xid AS route
-      FROM public.routes
-      WHERE source_type = 'Project' AND source_id > $2 AND source_id <= $3
-      GROUP BY source_id
-      HAVING count(*) = 1) AS r ON r.source_id = p.id
-WHERE p.id > $2 AND p.id <= $3 AND p.pending_delete IS NOT TRUE AND r.path <> ''
-  AND lower(r.path) = lower(r.path COLLATE "C")`
+JOIN public.routes r ON r.source_id = p.id AND r.source_type = 'Project' AND r.source_id > $2 AND r.source_id <= $3
+WHERE p.id > $2 AND p.id <= $3 AND p.pending_delete IS NOT TRUE
+  AND r.path <> '' AND lower(r.path) = lower(r.path COLLATE "C")
+  AND p.id NOT IN (SELECT source_id FROM public.routes
+                   WHERE source_type = 'Project' AND source_id > $2 AND source_id <= $3
+                   GROUP BY source_id
+                   HAVING count(*) > 1)`
 
 	// What older scans found missing, under the same path, and still is: where
 	// the catalog does not have it, the two contradict each other.

@@ -181,9 +181,9 @@ func TestWhatIsLeftOfOldSweepsGoesAndNothingElse(t *testing.T) {
 
 // TestASweepAndTheOracleAgree is of worlds that an oracle of others judges.
 func TestASweepAndTheOracleAgree(t *testing.T) {
-	for seed := range uint64(3) {
+	for seed := range uint64(2) {
 		db := postgrestest.New(t)
-		world := gitlabtest.Generate(seed, 1500)
+		world := gitlabtest.Generate(seed, 1000)
 		if err := world.Insert(t.Context(), db.SQL); err != nil {
 			t.Fatal(err)
 		}

@@ -10,10 +10,11 @@ import (
 
 const (
 	// As a scalar subquery it is one look into the index for each prefix,
-	// whatever the planner believes of routes.
+	// whatever the planner believes of routes. DISTINCT: a GitLab that lost its
+	// unique index can have a route twice.
 	selectOwners = `
 SELECT prefix, owners
-FROM (SELECT prefix, ARRAY(SELECT p.id
+FROM (SELECT prefix, ARRAY(SELECT DISTINCT p.id
                            FROM public.routes r
                            JOIN public.projects p ON p.id = r.source_id
                            WHERE lower(r.path) = prefix AND r.source_type = 'Project') AS owners

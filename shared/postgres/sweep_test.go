@@ -184,6 +184,17 @@ func TestP2_ASweepLeavesToScansWhatItCannotKnow(t *testing.T) {
 
 const twoRoutes = `DROP INDEX public.index_routes_on_path, public.index_routes_on_source_type_and_source_id`
 
+func TestP9_ARouteThatIsThereTwiceHoldsNoSweepUp(t *testing.T) {
+	s := newSuite(t, 2)
+	s.Exec(t, twoRoutes)
+	sweep := s.keep(t, s.begin(t))
+	s.Exec(t, `INSERT INTO public.routes (source_id, source_type, path) SELECT source_id, source_type, path FROM public.routes`)
+	sweep = s.walk(t, sweep, []string{"group/app-a/x"})
+	s.ask(t, sweep)
+	sweep = s.prove(t, sweep)
+	wantRows(t, s.Database, s.swept(sweep, 0, "x"), s.swept(sweep, 1))
+}
+
 func TestASweepLeavesProjectsThatWereNotThere(t *testing.T) {
 	s := newSuite(t, 1)
 	sweep := s.keep(t, s.begin(t))
