@@ -83,14 +83,16 @@ func (in *installation) useDatabase(address string) {
 }
 
 // startRegistry starts one that wants GitLab's signed tokens, or, if it speaks
-// the distribution API only, those of its token server.
+// the distribution API only, those of its token server. Of opts.Auth it is kept
+// whether the catalog is granted.
 func (in *installation) startRegistry(opts registrytest.Options) {
 	if opts.Mode == registrytest.Distribution {
 		opts.Auth = &registrytest.Auth{TokenServer: true, Username: "regmend", Password: in.secret("registry password")}
 		in.env["REGMEND_REGISTRY_USERNAME"] = opts.Auth.Username
 		in.env["REGMEND_REGISTRY_PASSWORD"] = opts.Auth.Password
 	} else {
-		opts.Auth = &registrytest.Auth{Keys: []crypto.PublicKey{in.signingKey()}}
+		refused := opts.Auth != nil && opts.Auth.NoCatalog
+		opts.Auth = &registrytest.Auth{Keys: []crypto.PublicKey{in.signingKey()}, NoCatalog: refused}
 	}
 	in.registry = registrytest.NewServer(in.t, opts)
 	in.env["REGMEND_REGISTRY_URL"] = in.registry.URL

@@ -25,11 +25,27 @@ type status struct {
 	RunningScans        *int    `json:"running_scans"`
 	Balanced            bool    `json:"balanced"`
 	Holding             *string `json:"holding"`
-	Sweep               any     `json:"sweep"`
+	Sweep               *sweep  `json:"sweep"`
 	RequestsPerSecond   int     `json:"requests_per_second"`
 	Brake               any     `json:"brake"`
 	ActiveHours         string  `json:"active_hours"`
 	ResumesAt           *string `json:"resumes_at"`
+}
+
+// sweep is the run's last one.
+type sweep struct {
+	ID           int64      `json:"id"`
+	State        string     `json:"state"`
+	Reason       string     `json:"reason"`
+	StartedBy    string     `json:"started_by"`
+	StartedAt    time.Time  `json:"started_at"`
+	EndedAt      *time.Time `json:"ended_at"`
+	Projects     int64      `json:"projects"`
+	Pages        int        `json:"pages"`
+	Repositories int64      `json:"repositories"`
+	Unowned      int64      `json:"unowned"`
+	Candidates   int64      `json:"candidates"`
+	Proven       int64      `json:"proven"`
 }
 
 // analysed tells whether every project has its result in Postgres.

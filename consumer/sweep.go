@@ -49,6 +49,7 @@ type sweep struct {
 	walk     *registry.CatalogWalk // nil: not begun by this process
 	belief   *belief               // nil: this process did not see the walk from its beginning
 	refused  int                   // tries in a row at one page
+	outages  int                   // of the registry's in a row at one page
 	restarts int                   // walks that this process began anew
 	silent   map[postgres.Candidate]bool
 }

@@ -13,9 +13,14 @@ import (
 
 const (
 	// pageTries is how often in a row a page is read that the registry, though
-	// it is well, does not give, and walksAnew how often one process begins a
-	// walk anew, before the sweep has failed.
-	pageTries, walksAnew = 5, 3
+	// it is well, does not give, and outageTries how often it may seem to be
+	// away at one page and yet work again, before the sweep has failed.
+	pageTries, outageTries = 5, 10
+	// mostRepositories bounds what a sweep takes from the catalog, in Postgres as
+	// well; more than anyone has, and a registry that lies must not fill it.
+	mostRepositories = 20_000_000
+	// walksAnew is how often one process begins a walk anew.
+	walksAnew = 3
 )
 
 // pages walks on, under a slot, until the walk has ended.
@@ -53,6 +58,9 @@ func (w *sweep) page(ctx context.Context, state postgres.State) error {
 	if err != nil {
 		return w.explain(ctx, state, err)
 	}
+	if w.at.Repositories+int64(len(paths)) > mostRepositories {
+		return w.fail(ctx, fmt.Sprintf("the catalog has more than %d repositories: is it telling the truth?", mostRepositories))
+	}
 	w.belief.see(paths)
 	if next == "" {
 		if err := w.doubt(ctx, state); err != nil || w.at.Ended() {
@@ -64,7 +72,7 @@ func (w *sweep) page(ctx context.Context, state postgres.State) error {
 	if err := w.moved(ctx, after, err); err != nil {
 		return err
 	}
-	w.refused = 0
+	w.refused, w.outages = 0, 0
 	w.cfg.Metrics.swept(w.at.Pages-pages, 0)
 	return nil
 }
@@ -75,7 +83,8 @@ func (w *sweep) explain(ctx context.Context, state postgres.State, err error) er
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if blame(err) == theRegistry {
+	if w.outages < outageTries && blame(err) == theRegistry {
+		w.outages++
 		w.log.WithError(err).Warn("the registry fails; the sweep waits for it")
 		return w.mender.hold(ctx, err)
 	}
@@ -84,6 +93,8 @@ func (w *sweep) explain(ctx context.Context, state postgres.State, err error) er
 	}
 	w.refused++
 	switch {
+	case blame(err) == theRegistry:
+		return w.fail(ctx, fmt.Sprintf("at page %d of its catalog the registry failed again and again, and worked in between: %v", w.at.Pages+1, err))
 	case errors.Is(err, registry.ErrNoCatalog):
 		return w.fail(ctx, err.Error())
 	case w.at.Position != "" && lost(err) && w.restarts < walksAnew:
@@ -104,7 +115,7 @@ func lost(err error) bool {
 // anew begins the walk anew.
 func (w *sweep) anew(ctx context.Context, reason string) error {
 	w.log.WithField("reason", reason).Warn("the walk through the catalog begins anew")
-	w.walk, w.belief, w.refused = nil, nil, 0
+	w.walk, w.belief, w.refused, w.outages = nil, nil, 0, 0
 	w.restarts++
 	next, err := w.db.RestartWalk(ctx, w.at, reason)
 	if err := w.moved(ctx, next, err); err != nil {

@@ -21,6 +21,10 @@ var (
 	ErrPosition = errors.New("no position of a catalog")
 )
 
+// maxCatalogPage bounds the entries of one page: some registries give more than
+// they are asked for, none that many.
+const maxCatalogPage = 100_000
+
 // maxPosition bounds a position in bytes: a path of 255 bytes, each escaped,
 // and what else a registry wants to be given back.
 const maxPosition = 4096
@@ -103,6 +107,9 @@ func (c *Client) catalogPage(ctx context.Context, at *url.URL) (paths []string, 
 	})
 	if err != nil {
 		return nil, "", err
+	}
+	if len(paths) > maxCatalogPage {
+		return nil, "", suspect(fmt.Sprintf("a page of the catalog has %d entries", len(paths)))
 	}
 	next, err = nextPosition(at, links)
 	if err != nil {

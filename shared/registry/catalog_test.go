@@ -133,6 +133,7 @@ func TestP3_ACatalogThatIsNotWholeIsAnError(t *testing.T) {
 		"a Link that cannot be stored":           {page: 1, fault: registrytest.NextLink(to("last=\xff")), want: "malformed"},
 		"a Link without end":                     {page: 1, fault: registrytest.NextLink(to("last=" + strings.Repeat("x", 5000))), want: "bytes"},
 		"the Link is missing in the middle":      {page: 2, fault: registrytest.Link(""), want: "without a next page"},
+		"a page of more than anyone asks for":    {page: 2, fault: registrytest.Body(`{"repositories":[` + strings.Repeat(`"g",`, 100_000) + `"g"]}`), want: "100001 entries"},
 		"a page is empty for a moment":           {page: 2, times: 1, fault: registrytest.Answer(200, nil, `{"repositories":[]}`), want: "cut short"},
 		"distribution drops names between pages": {options: distribution, fault: registrytest.DropAtBorder(), want: "dropped between two pages"},
 	}
