@@ -34,13 +34,15 @@ func (p *Pool) Run(ctx context.Context) error {
 }
 
 // pause is how long to wait before the next look, and whether there is none.
+// Only somebody else's slot that becomes free is worth a poll: there is none
+// while this process has them all.
 func (p *Pool) pause(outage, stopping bool) (pause time.Duration, done bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case stopping && len(p.held) == 0 && (len(p.back) == 0 || outage):
 		return 0, true // what an absent Redis was not told ends by itself
-	case (len(p.waiting) > 0 || len(p.held) > 0 && p.cfg.Budget.limited()) && !outage:
+	case (len(p.waiting) > 0 && len(p.held) < p.allowed || len(p.held) > 0 && p.cfg.Budget.limited()) && !outage:
 		return p.cfg.Poll, false
 	default:
 		return p.cfg.Renew, false
@@ -55,7 +57,7 @@ func (p *Pool) look(ctx context.Context, outage bool) bool {
 	if limits.Slots > 0 {
 		p.cfg.Budget.set(limits.PerSecond)
 	}
-	p.cut(limits.Slots)
+	p.allow(limits.Slots)
 	q := p.question(limits.Slots)
 	// The first look is made in any case: where Redis is new to slots it begins
 	// the quiet lease, which may be over when somebody wants one. After that an
@@ -177,11 +179,13 @@ func (p *Pool) abandon(token string, cause error) {
 	}
 }
 
-// cut gives up the slots by which this process alone exceeds the limit, also
-// while Redis is away; the rest of a surplus only Redis can tell.
-func (p *Pool) cut(limit int) {
+// allow takes note of the limit, and gives up the slots by which this process
+// alone exceeds it, also while Redis is away; the rest of a surplus only Redis
+// can tell.
+func (p *Pool) allow(limit int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.allowed = limit
 	if len(p.held) <= limit {
 		return
 	}

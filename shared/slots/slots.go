@@ -81,6 +81,7 @@ type Pool struct {
 	late    bool          // rights came too late to be of use; of Run alone
 
 	mu      sync.Mutex
+	allowed int // the limit at the last look
 	serial  int64
 	waiting []*slot          // in the order of their coming
 	held    map[string]*slot // by token; granted and not yet released
@@ -155,8 +156,11 @@ func (p *Pool) ask(cancel context.CancelCauseFunc) *slot {
 	// the same slot, and one that nobody waits for any more can be named.
 	s.token = p.process + "/" + strconv.FormatInt(p.serial, 10)
 	p.waiting = append(p.waiting, s)
+	hopeless := p.allowed > 0 && len(p.held) >= p.allowed
 	p.mu.Unlock()
-	p.Wake()
+	if !hopeless { // else a release is what to look at
+		p.Wake()
+	}
 	return s
 }
 
