@@ -80,6 +80,7 @@ type Consumer struct {
 	claims    *claims.Claims
 	board     *board.Board
 	pool      *slots.Pool
+	deck      *deck
 	gate      *gate
 	witness   *witness
 	mender    *mender
@@ -112,6 +113,7 @@ func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, reg 
 	}
 	rdb.AddHook(c.haste)
 	c.pool = slots.NewPool(rdb, cfg.Process, c.limits, log, cfg.Slots)
+	c.deck = newDeck(func() int { return c.limits().Slots })
 	c.witness = &witness{log: log, db: db, board: c.board, registry: reg}
 	c.mender = &mender{
 		log: log, process: cfg.Process, watch: watch, board: c.board, gate: c.gate,

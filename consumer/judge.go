@@ -8,16 +8,22 @@ import (
 	"regmend/shared/postgres"
 )
 
-// judge decides what the listings mean, and stashes the results. If the last of
-// them are empty, the registry first has to show that it still lists anything:
-// one that lost everything a moment ago answers so, too.
+// judge decides what the listings mean, and stashes the results.
 func (v *visit) judge(ctx context.Context) error {
-	if v.proven() < len(v.listings) {
-		if err := v.prove(ctx, v.state, gitlab.Project{}); err != nil {
-			return err
-		}
+	if err := v.proveListings(ctx); err != nil {
+		return err
 	}
 	return v.judgeListings(ctx)
+}
+
+// proveListings returns nil if the listings are to be believed. If the last of
+// them are empty, the registry first has to show that it still lists anything:
+// one that lost everything a moment ago answers so, too.
+func (v *visit) proveListings(ctx context.Context) error {
+	if v.proven() == len(v.listings) {
+		return nil
+	}
+	return v.prove(ctx, v.state, gitlab.Project{})
 }
 
 // judgeListings compares the listings with rows that are read after them, and

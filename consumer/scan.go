@@ -58,23 +58,49 @@ func (b *batch) finish(ctx context.Context) error {
 
 // try makes one attempt at what is left of the batch, under a slot.
 func (b *batch) try(ctx context.Context, state postgres.State) error {
-	ctx, release, err := b.pool.Acquire(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
 	if err := b.putKept(ctx, state.Settings); err != nil {
 		return err
 	}
-	loaded, err := b.load(ctx, state)
+	loaded, slot, release, err := b.begin(ctx, state)
 	if err != nil || len(loaded.Projects) == 0 {
 		return err
 	}
-	v, err := b.newVisit(ctx, state, loaded)
+	defer release()
+	v, err := b.newVisit(slot, state, loaded)
 	if err != nil {
-		return b.registryFailed(ctx, err)
+		return b.registryFailed(slot, err)
 	}
-	return v.all(ctx)
+	return v.all(ctx, slot, release)
+}
+
+// freshFor is how long what was loaded may wait for a slot before it is loaded
+// again.
+const freshFor = 2 * time.Second
+
+// begin loads what is left of the batch, and then waits for a slot: a slot that
+// waits for Postgres is one that is not used. Where nothing is left there is no
+// slot, and release is nil.
+func (b *batch) begin(ctx context.Context, state postgres.State) (loaded postgres.Loaded, slot context.Context, release func(), err error) {
+	leave, err := b.deck.enter(ctx)
+	if err != nil {
+		return loaded, nil, nil, err
+	}
+	defer leave()
+	loaded, err = b.load(ctx, state)
+	if err != nil || len(loaded.Projects) == 0 {
+		return loaded, nil, nil, err
+	}
+	since := time.Now()
+	if slot, release, err = b.pool.Acquire(ctx); err != nil {
+		return loaded, nil, nil, err
+	}
+	if time.Since(since) > freshFor {
+		loaded, err = b.load(slot, state)
+	}
+	if err != nil || len(loaded.Projects) == 0 {
+		release()
+	}
+	return loaded, slot, release, err
 }
 
 // load returns the projects of the batch that are not done yet.

@@ -70,14 +70,31 @@ func (b *batch) newVisit(ctx context.Context, state postgres.State, loaded postg
 	return &visit{batch: b, state: state, scan: loaded.Scan, projects: loaded.Projects, survey: survey}, nil
 }
 
-// all scans the projects. What was done is stashed on every way out.
-func (v *visit) all(ctx context.Context) error {
+// all scans the projects under the slot, and releases it as soon as the registry
+// has nothing more to be asked. What was done is stashed on every way out.
+func (v *visit) all(ctx, slot context.Context, release func()) error {
 	done := false
 	defer func() {
 		if !done {
 			v.salvage(ctx)
 		}
 	}()
+	if err := v.listAll(slot); err != nil {
+		return err
+	}
+	if v.survey.NonEmpty() {
+		release()
+	} else {
+		ctx = slot // tags are asked for
+	}
+	err := v.judgeListings(ctx)
+	done = err == nil
+	return err
+}
+
+// listAll lists the projects, and judges what it has whenever that grew large
+// or old. What it leaves to be judged is proven.
+func (v *visit) listAll(ctx context.Context) error {
 	for _, p := range v.projects {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -91,9 +108,7 @@ func (v *visit) all(ctx context.Context) error {
 			}
 		}
 	}
-	err := v.judge(ctx)
-	done = err == nil
-	return err
+	return v.proveListings(ctx)
 }
 
 // salvage stashes what can be judged without the registry, for the attempt was
