@@ -19,10 +19,10 @@ type shape struct {
 }
 
 const (
-	// One in withRepositories projects has a repository, one in lost of those
-	// projects has none in GitLab's table.
-	withRepositories = 10
-	lost             = 1000
+	// One in withRepositories projects, and not the last of a batch, has a
+	// repository; of one project in lost it has no row in GitLab's table.
+	withRepositories, firstTagged = 10, 4
+	lost                          = 1000
 	// One in doubtful projects has a path whose listing needs a second look.
 	doubtful = 21
 	// groupSize is about how many projects are in a group. The next in a group
@@ -47,7 +47,7 @@ func (s shape) fullPath(id int64) string {
 	return fmt.Sprintf("Team-%d-x/app-%d-%s", id%s.groups(), id, last)
 }
 
-func tagged(id int64) bool { return id%withRepositories == 0 }
+func tagged(id int64) bool { return id%withRepositories == firstTagged }
 
 // taggedIn yields the projects of the group that have repositories.
 func (s shape) taggedIn(group int64) func(yield func(id int64) bool) {
@@ -92,7 +92,7 @@ FROM generate_series(1, $1::bigint) AS id`
 	insertRepositories = `
 INSERT INTO public.container_repositories (project_id, name, created_at, updated_at)
 SELECT id, $2, now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc'
-FROM generate_series(1, $1::bigint) AS id WHERE id % $3::bigint = 0 AND id % $4::bigint <> 0`
+FROM generate_series(1, $1::bigint) AS id WHERE id % $3::bigint = $5 AND id % $4::bigint <> $5`
 
 	insertLarge = `
 WITH project AS (
@@ -111,7 +111,7 @@ func (s shape) insert(ctx context.Context, db *sqlx.DB) error {
 		{`SET synchronous_commit = off`, nil},
 		{insertProjects, []any{s.Projects}},
 		{insertRoutes, []any{s.Projects, s.groups(), doubtful}},
-		{insertRepositories, []any{s.Projects, repositoryName, withRepositories, lost}},
+		{insertRepositories, []any{s.Projects, repositoryName, withRepositories, lost, firstTagged}},
 	}
 	if s.Large > 0 {
 		statements = append(statements, statement{insertLarge, []any{s.Projects + 1, largePath}})

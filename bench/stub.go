@@ -266,18 +266,18 @@ func (o *orders) other(w http.ResponseWriter, r *http.Request) {
 func (o *orders) catalog(w http.ResponseWriter, r *http.Request) {
 	from, size := o.page(r, func(last string) (int64, bool) {
 		_, id, ok := o.Shape.parse(last)
-		return id / withRepositories, ok
+		return id/withRepositories + 1, ok
 	})
-	body, most := []byte(`{"repositories":[`), o.Shape.Projects/withRepositories
+	body, most := []byte(`{"repositories":[`), (o.Shape.Projects+withRepositories-firstTagged)/withRepositories
 	n := from
 	for ; n < from+size && n < most; n++ {
 		if n > from {
 			body = append(body, ',')
 		}
-		body = strconv.AppendQuote(body, o.Shape.repository((n+1)*withRepositories))
+		body = strconv.AppendQuote(body, o.Shape.repository(n*withRepositories+firstTagged))
 	}
 	if n < most {
-		linkNext(w, r, o.Shape.repository(n*withRepositories), size)
+		linkNext(w, r, o.Shape.repository((n-1)*withRepositories+firstTagged), size)
 	}
 	answer(w, append(body, `]}`...))
 }
