@@ -81,6 +81,7 @@ type Consumer struct {
 	board     *board.Board
 	pool      *slots.Pool
 	deck      *deck
+	hands     *hands
 	gate      *gate
 	witness   *witness
 	mender    *mender
@@ -109,6 +110,7 @@ func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, reg 
 		claims:    claims.New(rdb, cfg.Process, log, cfg.Claims),
 		board:     board.New(rdb),
 		gate:      newGate(),
+		hands:     newHands(),
 		haste:     newHaste(),
 	}
 	rdb.AddHook(c.haste)

@@ -13,6 +13,17 @@ func (w *world) heard() {
 	w.await("the witness has been heard", func() bool { return w.redis.Exists(w.t.Context(), "regmend:witness").Val() == 1 })
 }
 
+// Without it these results would wait for ten minutes.
+func TestResultsAreFlushedWhenNothingMoreComes(t *testing.T) {
+	w := newWorld(t)
+	w.set("flush_after", "10m")
+	w.projects(30)
+	w.begin()
+	w.producer()
+	w.consumer()
+	w.within(20*time.Second, "the results are in the table", w.completed(30))
+}
+
 func TestASlotIsFreeWhilePostgresIsAskedAboutItsBatch(t *testing.T) {
 	w := newWorld(t)
 	w.set("max_concurrency", "1")

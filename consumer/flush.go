@@ -21,6 +21,9 @@ const (
 	// stashLook is how often every consumer looks for a stash that nobody
 	// flushes, as after a kill between stashing and enqueueing.
 	stashLook = time.Second
+	// idleFor is how long a process has had no batch in hand when it takes it
+	// that nothing more is to come.
+	idleFor = 100 * time.Millisecond
 	// requestWindow is how long a requested flush is waited for before another
 	// one is requested.
 	requestWindow = 5 * time.Second
@@ -139,18 +142,26 @@ func ofRun(results []gitlab.Result, run int64) []gitlab.Result {
 	return kept
 }
 
-// callFlushes requests a flush whenever the stash has waited long enough, and
-// tells the board how many results were stashed, until ctx ends.
+// callFlushes requests a flush whenever the stash has waited long enough or
+// nothing more is to come, and tells the board how many results were stashed,
+// until ctx ends.
 func (c *Consumer) callFlushes(ctx context.Context) error {
 	tick := time.NewTicker(stashLook)
 	defer tick.Stop()
 	for {
+		idle := false
 		select {
 		case <-tick.C:
+			c.countScanned(ctx)
+		case <-c.hands.empty:
+			pause(ctx, idleFor)
+			idle = c.hands.count() == 0
+			if !idle {
+				continue
+			}
 		case <-ctx.Done():
 			return nil
 		}
-		c.countScanned(ctx)
 		state, err := c.watch.Now()
 		if err != nil || state.Agrees(postgres.Remembered{}, "") != nil {
 			continue // nothing could be written; the keeper says so
@@ -158,6 +169,10 @@ func (c *Consumer) callFlushes(ctx context.Context) error {
 		stashed, err := c.stash.State(ctx)
 		if err != nil {
 			continue // Redis away: the keeper says so
+		}
+		if idle && stashed.Entries > 0 {
+			c.requestFlush(ctx)
+			continue
 		}
 		c.callFlush(ctx, stashed, state.Settings)
 	}

@@ -15,6 +15,7 @@ import (
 // handleScan is asynq's handler of a scan task. It returns nil when the batch
 // is done or nobody's any more.
 func (c *Consumer) handleScan(ctx context.Context, t *asynq.Task) error {
+	defer c.hands.take()()
 	b, err := c.newBatch(ctx, t)
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
