@@ -4,7 +4,6 @@ package gitlab
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 )
 
@@ -50,10 +49,35 @@ func (p Project) RepositoryPath(name string) string {
 // in bytes.
 const maxPathLength = 255
 
-var repositoryPath = regexp.MustCompile(`\A[a-z0-9]+(([._/]|__|-*)[a-z0-9])*\z`)
-
 // ValidRepositoryPath tells whether a registry can hold a repository of that
 // path, by the rule GitLab has for it.
 func ValidRepositoryPath(path string) bool {
-	return len(path) <= maxPathLength && repositoryPath.MatchString(path)
+	if path == "" || len(path) > maxPathLength {
+		return false
+	}
+	for i := 0; i < len(path); i++ {
+		if isAlphanumeric(path[i]) {
+			continue
+		}
+		n := separator(path[i:])
+		if i += n; n == 0 || i == n || i == len(path) || !isAlphanumeric(path[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isAlphanumeric(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
+
+// separator is the length of what may stand between two alphanumeric characters
+// of a path and begins this text, 0 if nothing does.
+func separator(text string) int {
+	switch {
+	case strings.HasPrefix(text, "__"):
+		return 2
+	case text[0] == '.' || text[0] == '_' || text[0] == '/':
+		return 1
+	default:
+		return len(text) - len(strings.TrimLeft(text, "-"))
+	}
 }
