@@ -30,9 +30,9 @@ WITH given AS (
            p.id IS NOT NULL AND p.pending_delete IS NOT TRUE AS eligible,
            NOT ` + wanted + ` AND greatest(d.scan_number, d.failure_scan_number) > $3 AS done
     FROM given
-    LEFT JOIN public.projects p ON p.id = given.id
+    LEFT JOIN LATERAL (SELECT id, pending_delete FROM public.projects WHERE id = given.id LIMIT 1) AS p ON true
     ` + routed + `
-    LEFT JOIN regmend.data_repair_details d ON d.project_id = p.id
+    LEFT JOIN LATERAL (SELECT * FROM regmend.data_repair_details WHERE project_id = p.id LIMIT 1) AS d ON true
 )
 SELECT nextval('regmend.scan_number'),
        count(*) FILTER (WHERE eligible AND done),

@@ -1,9 +1,17 @@
 package postgres
 
+// Each project, route and result is looked up by itself, which LATERAL with LIMIT
+// or an aggregate keeps the planner to: as plain joins it may read whole tables for
+// a batch, up to some ten thousands of projects.
+
+// alive joins to a row found its project p, which is not about to be deleted.
+const alive = `CROSS JOIN LATERAL (SELECT id FROM public.projects
+	WHERE id = found.project_id AND pending_delete IS NOT TRUE LIMIT 1) AS p`
+
 // routed joins to a project p its route r, whose path is NULL where it has none.
-// LIMIT: a GitLab that lost its unique index has some twice.
-const routed = `LEFT JOIN LATERAL (SELECT path FROM public.routes
-	WHERE source_type = 'Project' AND source_id = p.id ORDER BY path LIMIT 1) AS r ON true`
+// min: a GitLab that lost its unique index has some twice.
+const routed = `LEFT JOIN LATERAL (SELECT min(path) AS path FROM public.routes
+	WHERE source_type = 'Project' AND source_id = p.id) AS r ON true`
 
 // Fragments of statements about a row d of regmend.data_repair_details. Where
 // they are used, $1 is the ID of the run worked for and $2 the scan number it

@@ -151,7 +151,9 @@ func replaceMissing(ctx context.Context, tx *sqlx.Tx, verdicts []verdict, rows m
 		if !row.tells(v) {
 			continue
 		}
-		replaced = append(replaced, v.project.ID)
+		if !row.fresh { // else there is nothing to delete
+			replaced = append(replaced, v.project.ID)
+		}
 		if v.completed == nil {
 			continue
 		}
@@ -159,8 +161,13 @@ func replaceMissing(ctx context.Context, tx *sqlx.Tx, verdicts []verdict, rows m
 			ids, names = append(ids, v.project.ID), append(names, name)
 		}
 	}
-	if _, err := tx.ExecContext(ctx, deleteMissing, pq.Array(replaced)); err != nil {
-		return err
+	if len(replaced) > 0 {
+		if _, err := tx.ExecContext(ctx, deleteMissing, pq.Array(replaced)); err != nil {
+			return err
+		}
+	}
+	if len(ids) == 0 {
+		return nil
 	}
 	_, err := tx.ExecContext(ctx, insertMissing, pq.Array(ids), pq.Array(names))
 	return err
