@@ -29,16 +29,16 @@ func field(projectID int64, status gitlab.Status) string {
 // the highest scan number is left, so that the script can count them.
 func encode(results []gitlab.Result) ([]entry, error) {
 	entries := make([]entry, 0, len(results))
-	place := map[string]int{}
+	places := make(map[string]int, len(results))
 	for _, r := range results {
 		e, err := encodeOne(r)
 		if err != nil {
 			return nil, err
 		}
-		i, twice := place[e.field]
+		i, twice := places[e.field]
 		switch {
 		case !twice:
-			place[e.field] = len(entries)
+			places[e.field] = len(entries)
 			entries = append(entries, e)
 		case e.scan > entries[i].scan:
 			entries[i] = e
@@ -48,17 +48,27 @@ func encode(results []gitlab.Result) ([]entry, error) {
 }
 
 func encodeOne(r gitlab.Result) (entry, error) {
-	switch {
-	case r.Status != gitlab.Completed && r.Status != gitlab.Failed:
-		return entry{}, fmt.Errorf("stash project %d: status %q", r.Project.ID, r.Status)
-	case r.Scan < 1 || r.Scan > maxScan:
-		return entry{}, fmt.Errorf("stash project %d: scan number %d is out of range", r.Project.ID, r.Scan)
+	e, err := place(r)
+	if err != nil {
+		return entry{}, fmt.Errorf("stash project %d: %w", r.Project.ID, err)
 	}
 	value, err := json.Marshal(r)
 	if err != nil {
 		return entry{}, fmt.Errorf("stash project %d: %w", r.Project.ID, err)
 	}
-	return entry{field: field(r.Project.ID, r.Status), scan: r.Scan, value: string(value)}, nil
+	e.value = string(value)
+	return e, nil
+}
+
+// place is the result's entry without its value.
+func place(r gitlab.Result) (entry, error) {
+	switch {
+	case r.Status != gitlab.Completed && r.Status != gitlab.Failed:
+		return entry{}, fmt.Errorf("status %q", r.Status)
+	case r.Scan < 1 || r.Scan > maxScan:
+		return entry{}, fmt.Errorf("scan number %d is out of range", r.Scan)
+	}
+	return entry{field: field(r.Project.ID, r.Status), scan: r.Scan}, nil
 }
 
 // decode reads an entry back. One whose value is of another place is as bad as
@@ -68,7 +78,7 @@ func decode(field, scan, value string) (gitlab.Result, error) {
 	if err := json.Unmarshal([]byte(value), &r); err != nil {
 		return gitlab.Result{}, err
 	}
-	e, err := encodeOne(r)
+	e, err := place(r)
 	if err != nil {
 		return gitlab.Result{}, err
 	}

@@ -16,6 +16,31 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function number(text)
   return text and string.match(text, '^%d+$') and #text < 16 and tonumber(text)
 end
+-- Calls a command for its arguments, of which so many belong together, with no
+-- more at a time than Lua can pass. reply gets each answer.
+local function call(before, args, together, reply)
+  local most = 999 * together
+  for from = 1, #args, most do
+    local part = {unpack(before)}
+    for i = from, math.min(from + most - 1, #args) do
+      table.insert(part, args[i])
+    end
+    local answer = redis.call(unpack(part))
+    if reply then
+      reply(answer)
+    end
+  end
+end
+-- The scores of fields, false for those that are not there.
+local function scores(fields)
+  local all = {}
+  call({'ZMSCORE', order}, fields, 1, function(answer)
+    for i = 1, #answer do
+      table.insert(all, answer[i])
+    end
+  end)
+  return all
+end
 local function state()
   local entries = redis.call('ZCARD', order)
   if entries == 0 then
@@ -43,17 +68,26 @@ if before == 0 then
   redis.call('DEL', results, size)
 end
 
-local taken, more, bytes = {}, 0, 0
+local fields = {}
 for i = 3, #ARGV, 3 do
-  local field, scan, value = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local present = redis.call('ZSCORE', order, field)
+  table.insert(fields, ARGV[i])
+end
+local standing = scores(fields)
+local values, numbers, more, bytes = {}, {}, 0, 0
+for n, field in ipairs(fields) do
+  local scan, value, present = ARGV[3 * n + 1], ARGV[3 * n + 2], standing[n]
+  local newer = present and tonumber(scan) > tonumber(present)
   if not present then
     more = more + 1
     bytes = bytes + #field + #value
-    table.insert(taken, i)
-  elseif tonumber(scan) > tonumber(present) then
+  elseif newer then
     bytes = bytes + #value - redis.call('HSTRLEN', results, field)
-    table.insert(taken, i)
+  end
+  if newer or not present then
+    table.insert(values, field)
+    table.insert(values, value)
+    table.insert(numbers, scan)
+    table.insert(numbers, field)
   end
 end
 
@@ -67,11 +101,9 @@ if over and before > 0 then
   return answer
 end
 
-for _, i in ipairs(taken) do
-  redis.call('HSET', results, ARGV[i], ARGV[i + 2])
-  redis.call('ZADD', order, ARGV[i + 1], ARGV[i])
-end
-if #taken > 0 then
+call({'HSET', results}, values, 2)
+call({'ZADD', order}, numbers, 2)
+if #values > 0 then
   redis.call('HSET', size, 'bytes', total)
   if not number(redis.call('HGET', size, 'since')) then
     redis.call('HSET', size, 'since', now)
@@ -91,22 +123,32 @@ return answer
 // ARGV: most entries, most bytes
 // Result: field, scan, value of each
 var oldestScript = redis.NewScript(stateOf + `
-local found, bytes = {}, 0
+local found, gone, bytes = {}, {}, 0
 local list = redis.call('ZRANGE', order, 0, ARGV[1] - 1, 'WITHSCORES')
+local fields = {}
 for i = 1, #list, 2 do
-  local value = redis.call('HGET', results, list[i])
-  if value then
-    bytes = bytes + #value
-    if #found > 0 and bytes > tonumber(ARGV[2]) then
-      break
+  table.insert(fields, list[i])
+end
+-- Few at a time: they may be large.
+for from = 1, #fields, 10 do
+  local to = math.min(from + 9, #fields)
+  local values = redis.call('HMGET', results, unpack(fields, from, to))
+  for n = from, to do
+    local value = values[n - from + 1]
+    if not value then
+      table.insert(gone, fields[n])
+    elseif #found > 0 and bytes + #value > tonumber(ARGV[2]) then
+      call({'ZREM', order}, gone, 1)
+      return found
+    else
+      bytes = bytes + #value
+      table.insert(found, fields[n])
+      table.insert(found, list[2 * n])
+      table.insert(found, value)
     end
-    table.insert(found, list[i])
-    table.insert(found, list[i + 1])
-    table.insert(found, value)
-  else
-    redis.call('ZREM', order, list[i])
   end
 end
+call({'ZREM', order}, gone, 1)
 return found
 `)
 
@@ -116,22 +158,24 @@ return found
 // ARGV: field, scan of each
 // Result: how many were removed
 var ackScript = redis.NewScript(stateOf + `
-local removed, bytes = 0, 0
+local fields, written, bytes = {}, {}, 0
 for i = 1, #ARGV, 2 do
-  local field = ARGV[i]
-  local present = redis.call('ZSCORE', order, field)
-  if present and tonumber(present) == tonumber(ARGV[i + 1]) then
+  table.insert(fields, ARGV[i])
+end
+local standing = scores(fields)
+for n, field in ipairs(fields) do
+  if standing[n] and tonumber(standing[n]) == tonumber(ARGV[2 * n]) then
     bytes = bytes + #field + redis.call('HSTRLEN', results, field)
-    redis.call('HDEL', results, field)
-    redis.call('ZREM', order, field)
-    removed = removed + 1
+    table.insert(written, field)
   end
 end
+call({'HDEL', results}, written, 1)
+call({'ZREM', order}, written, 1)
 if redis.call('ZCARD', order) == 0 then
   redis.call('DEL', results, order, size)
-elseif removed > 0 then
+elseif #written > 0 then
   local left = math.max(0, (number(redis.call('HGET', size, 'bytes')) or 0) - bytes)
   redis.call('HSET', size, 'bytes', left, 'since', now)
 end
-return removed
+return #written
 `)
