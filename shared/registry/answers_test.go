@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -26,6 +27,7 @@ var badAnswers = []struct {
 	{"an empty body with status 200", registrytest.Body(""), false, 0},
 	{"the other API's body", registrytest.Body(`{"tags":[]}`), false, 0},
 	{"a body cut in the middle", registrytest.CutAt(20), false, 0},
+	{"an empty listing that is the beginning of a body cut", cutAfter("[]"), false, 0},
 	{"a body cut before its last byte, at a smaller length", registrytest.Body(`[{"path":"g/p"}`), false, 0},
 	{"text after the end", registrytest.Body(`[] []`), false, 0},
 	{"two documents", registrytest.Body(`{"repositories":[]}{"repositories":["g/p"]}`), false, 0},
@@ -70,6 +72,18 @@ var badAnswers = []struct {
 	{"no answer", registrytest.Drop(), true, 0},
 	{"an answer that hangs", registrytest.Hang(), false, 0},
 	{"an answer that trickles", registrytest.Trickle(50 * time.Millisecond), false, 0},
+}
+
+// cutAfter promises more than that and drops the connection.
+func cutAfter(start string) registrytest.Fault {
+	return func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			_, _ = io.WriteString(w, start)           // the client has gone
+			_ = http.NewResponseController(w).Flush() // the client has gone
+			panic(http.ErrAbortHandler)
+		})
+	}
 }
 
 func TestP3_OnlyAWholeListingIsOne(t *testing.T) {

@@ -98,7 +98,7 @@ func (t *challengeTransport) RoundTrip(req *http.Request) (*http.Response, error
 		return nil, errForeignHost
 	}
 	rights := accessOf(strings.TrimPrefix(req.URL.Path, t.base.Path))
-	sent := t.known(req, scopeKey(rights))
+	sent := t.known(req, rights)
 	resp, err := t.next.RoundTrip(sent)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err
@@ -118,13 +118,16 @@ func (t *challengeTransport) RoundTrip(req *http.Request) (*http.Response, error
 
 // known is the request with the credentials that were right before, so that it
 // need not be challenged again.
-func (t *challengeTransport) known(req *http.Request, scope string) *http.Request {
+func (t *challengeTransport) known(req *http.Request, rights []access) *http.Request {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.basic {
 		return withAuthorization(req, t.basicHeader())
 	}
-	if kept, ok := t.tokens[scope]; ok && time.Now().Before(kept.until) {
+	if len(t.tokens) == 0 {
+		return req
+	}
+	if kept, ok := t.tokens[scopeKey(rights)]; ok && time.Now().Before(kept.until) {
 		return withAuthorization(req, "Bearer "+kept.text)
 	}
 	return req

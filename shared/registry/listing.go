@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +10,14 @@ import (
 
 // decodeListing reads a page of GitLab's list API.
 func decodeListing(r io.Reader) (paths []string, err error) {
-	dec := newDecoder(r)
+	start, ended, err := begin(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case ended && string(start) == "[]":
+		return nil, nil // most are, and need no decoder
+	}
+	dec := newDecoder(io.MultiReader(bytes.NewReader(start), r))
 	err = dec.document(func() error {
 		return dec.array(func() error {
 			path, err := dec.listingEntry()
@@ -21,6 +29,23 @@ func decodeListing(r io.Reader) (paths []string, err error) {
 		return nil, err
 	}
 	return paths, nil
+}
+
+// begin reads the first bytes of a body, and tells whether they are all of it. (A
+// body that is cut has another error than io.EOF.)
+func begin(r io.Reader) (start []byte, ended bool, err error) {
+	start = make([]byte, 0, 3)
+	for len(start) < cap(start) {
+		n, err := r.Read(start[len(start):cap(start)])
+		start = start[:len(start)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return start, true, nil
+		case err != nil:
+			return nil, false, err
+		}
+	}
+	return start, false, nil
 }
 
 func (d *decoder) listingEntry() (path string, err error) {

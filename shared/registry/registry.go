@@ -81,6 +81,7 @@ type Client struct {
 	base   *url.URL // origin and prefix
 	http   *http.Client
 	bare   http.RoundTripper // without credentials
+	debugs bool              // pages are logged
 	signer *signer           // nil: tokens are not signed here
 
 	catalogPageSize atomic.Int64
@@ -94,7 +95,7 @@ type Client struct {
 func New(cfg Config) (*Client, error) {
 	base, err := cfg.validate()
 	cfg = cfg.withDefaults()
-	c := &Client{cfg: cfg, base: base}
+	c := &Client{cfg: cfg, base: base, debugs: debugs(cfg.Log)}
 	c.catalogPageSize.Store(maxPageSize)
 	faults := []error{err}
 	if cfg.TokenKeyFile != "" {
@@ -114,6 +115,19 @@ func New(cfg Config) (*Client, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return c, nil
+}
+
+// debugs tells whether a debug line would be written: to make one that is not
+// costs as much as to read an empty page.
+func debugs(log logrus.FieldLogger) bool {
+	switch log := log.(type) {
+	case *logrus.Logger:
+		return log.IsLevelEnabled(logrus.DebugLevel)
+	case *logrus.Entry:
+		return log.Logger.IsLevelEnabled(logrus.DebugLevel)
+	default:
+		return true
+	}
 }
 
 // Close closes the connections that are idle.

@@ -17,11 +17,7 @@ import (
 func (c *Client) do(ctx context.Context, target *url.URL, read func(http.Header, io.Reader) error) error {
 	ctx, cancel := withDeadline(ctx, "the answer", c.requestTimeout(target))
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
-	if err != nil {
-		return &Error{Path: target.Path, Reason: "this is no address to ask", err: err}
-	}
-	resp, err := c.http.Do(req)
+	resp, err := c.http.Do(newGet(ctx, target))
 	if err != nil {
 		return noAnswer(ctx, target.Path, err)
 	}
@@ -37,6 +33,16 @@ func (c *Client) do(ctx context.Context, target *url.URL, read func(http.Header,
 		return ended(ctx, resp.StatusCode, target.Path)
 	}
 	return malformed(target.Path, resp.Header, err)
+}
+
+// newGet is http.NewRequestWithContext for an address that need not be written
+// and read again.
+func newGet(ctx context.Context, target *url.URL) *http.Request {
+	req := &http.Request{
+		Method: http.MethodGet, URL: target, Host: target.Host,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header),
+	}
+	return req.WithContext(ctx)
 }
 
 // requestTimeout is longer for the catalog: distribution walks its whole storage

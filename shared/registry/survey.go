@@ -116,7 +116,7 @@ func (s *Survey) listDirectly(ctx context.Context, p gitlab.Project, page func([
 			return gitlab.Evidence{}, &Error{Path: path, Reason: err.Error(), outage: true, err: err}
 		}
 	}
-	listed := newDistinct()
+	var listed distinct
 	pages, err := s.client.list(ctx, path, func(paths []string) error {
 		names := ownNames(p, paths)
 		listed.add(names)
@@ -135,15 +135,16 @@ type distinct struct {
 	seen map[uint64]struct{}
 }
 
-func newDistinct() distinct { return distinct{maphash.MakeSeed(), map[uint64]struct{}{}} }
-
-func (d distinct) add(names []string) {
+func (d *distinct) add(names []string) {
+	if len(names) > 0 && d.seen == nil {
+		d.seed, d.seen = maphash.MakeSeed(), map[uint64]struct{}{}
+	}
 	for _, name := range names {
 		d.seen[maphash.String(d.seed, name)] = struct{}{}
 	}
 }
 
-func (d distinct) count() int { return len(d.seen) }
+func (d *distinct) count() int { return len(d.seen) }
 
 // ownNames are the names of those paths that are the project's own: the list
 // API takes "_" for any character.

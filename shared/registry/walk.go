@@ -28,7 +28,7 @@ func (c *Client) walk(ctx context.Context, route string, size int,
 	var (
 		at     = c.at(route, url.Values{"n": {strconv.Itoa(size)}})
 		before *url.URL // the page before
-		seen   = newTrail()
+		seen   *trail
 	)
 	for pages = 1; pages <= maxPages; pages++ {
 		var (
@@ -43,9 +43,14 @@ func (c *Client) walk(ctx context.Context, route string, size int,
 		if err != nil {
 			return pages, later(err, pages)
 		}
-		c.cfg.Log.WithFields(logrus.Fields{"path": at.Path, "page": pages, "entries": len(paths)}).Debug("registry page")
+		if c.debugs {
+			c.cfg.Log.WithFields(logrus.Fields{"path": at.Path, "page": pages, "entries": len(paths)}).Debug("registry page")
+		}
 		if err := page(paths); err != nil {
 			return pages, err
+		}
+		if len(links) > 0 && seen == nil {
+			seen = newTrail()
 		}
 		next, err := seen.next(at, route, links)
 		if err != nil {
@@ -121,7 +126,8 @@ func (t *trail) add(last string) bool {
 	return !known
 }
 
-// next is the page to read after the one asked for, nil at the end.
+// next is the page to read after the one asked for, nil at the end. Without links
+// the trail may be nil.
 func (t *trail) next(asked *url.URL, route string, links []string) (*url.URL, error) {
 	target, err := nextLink(links)
 	if target == "" || err != nil {
