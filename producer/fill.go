@@ -215,9 +215,10 @@ func (p *Producer) lap(ctx context.Context, state postgres.State, queued load) (
 // and where the walk stands after them.
 func (p *Producer) enqueue(ctx context.Context, state postgres.State, at board.Walk, found postgres.Walked) (int, board.Walk, error) {
 	n, client := 0, tasks.NewClient(p.rdb)
+	kept := tasks.Retention(p.rate.perMinute() / float64(state.Settings.BatchSize))
 	for ids := range slices.Chunk(found.IDs, state.Settings.BatchSize) {
 		batch := tasks.LapBatch(at.Run, at.Lap, ids[0])
-		if err := tasks.Enqueue(ctx, client, tasks.QueueScan, batch, tasks.Scan{Run: at.Run, IDs: ids}); err != nil {
+		if err := tasks.Enqueue(ctx, client, tasks.QueueScan, batch, tasks.Scan{Run: at.Run, IDs: ids}, kept); err != nil {
 			return n, at, err
 		}
 		n++

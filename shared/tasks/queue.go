@@ -47,18 +47,19 @@ const mostActive = 10_000
 
 // Enqueue enqueues a scan. That it is enqueued already, in whatever state, is
 // success: a batch's ID stands for one enqueueing, and a reply can get lost.
-func Enqueue(ctx context.Context, client *asynq.Client, queue string, b Batch, s Scan) error {
+// Options go before those of NewScan.
+func Enqueue(ctx context.Context, client *asynq.Client, queue string, b Batch, s Scan, options ...asynq.Option) error {
 	task, err := NewScan(queue, b, s)
 	if err != nil {
 		return err
 	}
-	_, err = enqueue(ctx, client, b, task)
+	_, err = enqueue(ctx, client, b, task, options...)
 	return err
 }
 
 // enqueue tells whether the batch was not enqueued already.
-func enqueue(ctx context.Context, client *asynq.Client, b Batch, task *asynq.Task) (bool, error) {
-	_, err := client.EnqueueContext(ctx, task)
+func enqueue(ctx context.Context, client *asynq.Client, b Batch, task *asynq.Task, options ...asynq.Option) (bool, error) {
+	_, err := client.EnqueueContext(ctx, task, options...)
 	switch {
 	case errors.Is(err, asynq.ErrTaskIDConflict):
 		return false, nil

@@ -62,7 +62,20 @@ const (
 	// retention keeps results on the web pages. A retained ID blocks its own
 	// use, which is harmless as no ID is used for two generations.
 	retention = time.Hour
+	// mostRetained is about how many finished scans are kept where they come so
+	// fast that an hour's would fill Redis: at 1.7 KB each.
+	mostRetained  = 2000
+	leastRetained = 10 * time.Second
 )
+
+// Retention is for scans of which so many end a minute.
+func Retention(perMinute float64) asynq.Option {
+	kept := retention
+	if perMinute > 0 {
+		kept = min(kept, time.Duration(mostRetained/perMinute*float64(time.Minute)))
+	}
+	return asynq.Retention(max(kept, leastRetained).Round(time.Second))
+}
 
 // Scan asks for a scan of a batch of projects.
 type Scan struct {

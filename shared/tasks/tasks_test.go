@@ -151,6 +151,20 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+func TestRetention(t *testing.T) {
+	for perMinute, want := range map[float64]time.Duration{
+		0:       time.Hour,
+		30:      time.Hour,
+		200:     10 * time.Minute,
+		6_000:   20 * time.Second,
+		100_000: 10 * time.Second,
+	} {
+		if got := tasks.Retention(perMinute).Value(); got != want {
+			t.Errorf("Retention(%v) = %v, want %v", perMinute, got, want)
+		}
+	}
+}
+
 func FuzzDecodeScan(f *testing.F) {
 	f.Add([]byte(`{"run":3,"ids":[7,9],"after":0}`))
 	f.Add([]byte(`{"run":3,"ids":[7],"after":12}`))
