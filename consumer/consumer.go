@@ -156,7 +156,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	parts.Go(func() error { return c.keepClaims(rest) })
 	parts.Go(func() error { return c.brakeman.run(rest) })
 
-	servers := []*asynq.Server{c.scanServer(), c.rescueServer(), c.flushServer(), c.sweepServer()}
+	servers := []*asynq.Server{c.scanServer(), c.adhocServer(), c.rescueServer(), c.flushServer(), c.sweepServer()}
 	if err := c.start(servers); err != nil {
 		end()
 		return errors.Join(err, ignoreCanceled(parts.Wait()))
@@ -195,7 +195,13 @@ func (c *Consumer) stop(ctx context.Context, servers []*asynq.Server) {
 // scanServer runs scans. Waiting for a slot happens inside the handler, which
 // is cheaper than bouncing tasks, so what must not wait has a Server of its own.
 func (c *Consumer) scanServer() *asynq.Server {
-	return c.server(c.cfg.Workers, map[string]int{tasks.QueueAdhoc: 9, tasks.QueueScan: 1})
+	return c.server(c.cfg.Workers, map[string]int{tasks.QueueScan: 1})
+}
+
+// adhocServer takes what operators enqueue. In a queue beside another one of the
+// same Server it would be asked for before each task of the other.
+func (c *Consumer) adhocServer() *asynq.Server {
+	return c.server(c.cfg.Workers, map[string]int{tasks.QueueAdhoc: 1})
 }
 
 // theDead is how many dead processes' batches a process can take in hand at once.

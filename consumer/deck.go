@@ -9,51 +9,67 @@ import (
 // deck is where batches are made ready while others have the slots: as many as
 // there are slots, so that one that becomes free finds its next batch, and no
 // more, so that what was loaded does not wait for long. It is first come, first
-// served.
+// served, but what operators enqueued and what dead processes left goes before the
+// producer's.
 type deck struct {
 	size func() int // below 1 counts as 1
 
 	mu      sync.Mutex
 	inside  int
-	waiting []chan struct{} // closed when it is that one's turn
+	waiting []turn
+	hurried int // so many of waiting, which are its first
 }
+
+// turn is closed when it has come.
+type turn chan struct{}
 
 func newDeck(size func() int) *deck { return &deck{size: size} }
 
 // enter waits for a place, or for the end of ctx, whose cause it returns. leave
 // must be called once.
-func (d *deck) enter(ctx context.Context) (leave func(), err error) {
-	turn := d.ask()
+func (d *deck) enter(ctx context.Context, hurries bool) (leave func(), err error) {
+	mine := d.ask(hurries)
 	select {
-	case <-turn:
+	case <-mine:
 		return d.leave, nil
 	case <-ctx.Done():
 	}
-	if !d.withdraw(turn) {
+	if !d.withdraw(mine) {
 		d.leave() // its turn had come
 	}
 	return nil, context.Cause(ctx)
 }
 
-func (d *deck) ask() chan struct{} {
+func (d *deck) ask(hurries bool) turn {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	turn := make(chan struct{})
-	d.waiting = append(d.waiting, turn)
+	mine, place := make(turn), len(d.waiting)
+	if hurries {
+		place = d.hurried
+		d.hurried++
+	}
+	d.waiting = slices.Insert(d.waiting, place, mine)
 	d.admit()
-	return turn
+	return mine
 }
 
-// withdraw tells whether turn was still waiting.
-func (d *deck) withdraw(turn chan struct{}) bool {
+// withdraw tells whether the turn was still waited for.
+func (d *deck) withdraw(mine turn) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	i := slices.Index(d.waiting, turn)
-	if i < 0 {
-		return false
+	i := slices.Index(d.waiting, mine)
+	if i >= 0 {
+		d.remove(i)
 	}
+	return i >= 0
+}
+
+// remove needs d.mu.
+func (d *deck) remove(i int) {
 	d.waiting = slices.Delete(d.waiting, i, i+1)
-	return true
+	if i < d.hurried {
+		d.hurried--
+	}
 }
 
 func (d *deck) leave() {
@@ -68,6 +84,6 @@ func (d *deck) admit() {
 	for len(d.waiting) > 0 && d.inside < max(d.size(), 1) {
 		d.inside++
 		close(d.waiting[0])
-		d.waiting = d.waiting[1:]
+		d.remove(0)
 	}
 }

@@ -35,6 +35,8 @@ type batch struct {
 
 	scan  tasks.Scan
 	tally tasks.Scanned
+	// hurries: it goes before what the producer enqueued.
+	hurries bool
 	// kept are results that could not be stashed yet.
 	kept []gitlab.Result
 }
@@ -48,7 +50,8 @@ func (c *Consumer) newBatch(ctx context.Context, t *asynq.Task) (*batch, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &batch{job: j, scan: scan}, nil
+	queue, _ := asynq.GetQueueName(ctx)
+	return &batch{job: j, scan: scan, hurries: queue != tasks.QueueScan}, nil
 }
 
 // finish scans until every project is done.
@@ -82,7 +85,7 @@ const freshFor = 2 * time.Second
 // waits for Postgres is one that is not used. Where nothing is left there is no
 // slot, and release is nil.
 func (b *batch) begin(ctx context.Context, state postgres.State) (loaded postgres.Loaded, slot context.Context, release func(), err error) {
-	leave, err := b.deck.enter(ctx)
+	leave, err := b.deck.enter(ctx, b.hurries)
 	if err != nil {
 		return loaded, nil, nil, err
 	}
