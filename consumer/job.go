@@ -26,7 +26,7 @@ const firstPause, longestPause = time.Second, 8 * time.Second
 type job struct {
 	*Consumer
 
-	log  logrus.FieldLogger
+	log  *logrus.Entry
 	work claims.Work
 	run  int64 // the run it works for
 	// begun is how many times the task was begun, this time included, and since

@@ -75,9 +75,11 @@ func (b *batch) count(results []gitlab.Result) {
 		}
 		b.tally.Missing += len(r.Missing)
 		b.cfg.Metrics.result(r)
-		b.log.WithFields(logrus.Fields{
-			"project_id": r.Project.ID, "full_path": r.Project.FullPath, "status": string(r.Status),
-			"listed": r.Listed, "missing": len(r.Missing),
-		}).Debug("scan done")
+		if b.debugs {
+			b.log.WithFields(logrus.Fields{
+				"project_id": r.Project.ID, "full_path": r.Project.FullPath, "status": string(r.Status),
+				"listed": r.Listed, "missing": len(r.Missing),
+			}).Debug("scan done")
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"net/http"
 	"strconv"
 	"time"
 
@@ -22,11 +23,13 @@ type Metrics struct {
 	proven   prometheus.Counter
 	steps    *prometheus.CounterVec
 	traffic  traffic
+
+	answered prometheus.Observer // those of answers with status 200
 }
 
 // NewMetrics makes metrics that count from zero.
 func NewMetrics() *Metrics {
-	return &Metrics{
+	m := &Metrics{
 		scans: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "regmend_scan_duration_seconds", Help: "Time to list one project, second looks included.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 10),
@@ -62,6 +65,8 @@ func NewMetrics() *Metrics {
 			Name: "regmend_brake_steps_total", Help: "Steps of the brake that this process took for all, by cause.",
 		}, []string{"cause"}),
 	}
+	m.answered = m.answers.WithLabelValues(strconv.Itoa(http.StatusOK))
+	return m
 }
 
 // Collectors returns everything to be registered.
@@ -72,7 +77,11 @@ func (m *Metrics) Collectors() []prometheus.Collector {
 // Answer counts an answer of the registry, for the brake as well; status 0 says
 // that none came.
 func (m *Metrics) Answer(status int, took time.Duration) {
-	m.answers.WithLabelValues(strconv.Itoa(status)).Observe(took.Seconds())
+	answers := m.answered
+	if status != http.StatusOK {
+		answers = m.answers.WithLabelValues(strconv.Itoa(status))
+	}
+	answers.Observe(took.Seconds())
 	m.traffic.answer(status, took)
 }
 

@@ -10,6 +10,7 @@ import (
 	"regmend/shared/tasks"
 
 	"github.com/hibiken/asynq"
+	"github.com/sirupsen/logrus"
 )
 
 // handleScan is asynq's handler of a scan task. It returns nil when the batch
@@ -37,6 +38,8 @@ type batch struct {
 	tally tasks.Scanned
 	// hurries: it goes before what the producer enqueued.
 	hurries bool
+	// debugs: each project is logged.
+	debugs bool
 	// kept are results that could not be stashed yet.
 	kept []gitlab.Result
 }
@@ -51,7 +54,12 @@ func (c *Consumer) newBatch(ctx context.Context, t *asynq.Task) (*batch, error) 
 		return nil, err
 	}
 	queue, _ := asynq.GetQueueName(ctx)
-	return &batch{job: j, scan: scan, hurries: queue != tasks.QueueScan}, nil
+	return &batch{
+		job:     j,
+		scan:    scan,
+		hurries: queue != tasks.QueueScan,
+		debugs:  j.log.Logger.IsLevelEnabled(logrus.DebugLevel),
+	}, nil
 }
 
 // finish scans until every project is done.
