@@ -116,7 +116,7 @@ func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, reg 
 	rdb.AddHook(c.haste)
 	c.pool = slots.NewPool(rdb, cfg.Process, c.limits, log, cfg.Slots)
 	c.deck = newDeck(func() int { return c.limits().Slots })
-	c.witness = &witness{log: log, db: db, board: c.board, registry: reg}
+	c.witness = &witness{log: log, db: db, board: c.board, registry: reg, control: &c.control}
 	c.mender = &mender{
 		log: log, process: cfg.Process, watch: watch, board: c.board, gate: c.gate,
 		pool: c.pool, registry: reg, witness: c.witness, metrics: cfg.Metrics,

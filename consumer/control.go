@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,37 +14,54 @@ import (
 // repositories takes its place.
 const controlFor = 10 * time.Second
 
-// control remembers when this process last named a control, so that it is not
-// named anew after every batch.
+// control remembers the project that this process last saw listing
+// repositories, and when it last named one on the board, so that neither is done
+// anew with every batch.
 type control struct {
-	mu    sync.Mutex
-	run   int64
-	named time.Time
+	mu     sync.Mutex
+	run    int64
+	path   string // in the registry
+	listed time.Time
+	named  time.Time
 }
 
-// due tells whether a control is to be named now.
-func (c *control) due(run int64) bool {
+// lists notes that the project of that registry path lists repositories, and
+// tells whether it is to be named on the board.
+func (c *control) lists(run int64, path string) (due bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.run == run && time.Since(c.named) < controlFor {
-		return false
+	now := time.Now()
+	due = c.run != run || now.Sub(c.named) >= controlFor
+	if due {
+		c.named = now
 	}
-	c.run, c.named = run, time.Now()
-	return true
+	c.run, c.path, c.listed = run, path, now
+	return due
+}
+
+// latest is the project that this process saw listing repositories a moment ago,
+// "" if there is none.
+func (c *control) latest(run int64) (path string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.run != run || time.Since(c.listed) >= controlFor {
+		return ""
+	}
+	return c.path
 }
 
 // nameControl makes the last of the listings that holds a repository the
 // control.
 func (v *visit) nameControl(ctx context.Context) {
-	for i := len(v.listings) - 1; i >= 0; i-- {
-		l := v.listings[i]
+	for _, l := range slices.Backward(v.listings) {
 		if l.evidence.Listed == 0 {
 			continue
 		}
-		if !v.control.due(v.state.Run.ID) {
+		run, path := v.state.Run.ID, l.project.RegistryPath()
+		if !v.control.lists(run, path) {
 			return
 		}
-		if err := v.board.SetControl(ctx, v.state.Run.ID, l.project.RegistryPath()); err != nil {
+		if err := v.board.SetControl(ctx, run, path); err != nil {
 			v.log.WithError(err).Debug("the control was not noted")
 		}
 		return

@@ -34,6 +34,7 @@ type witness struct {
 	db       *postgres.DB
 	board    *board.Board
 	registry *registry.Client
+	control  *control // what this process knows of one
 }
 
 // trust returns nil if the witness spoke for this run and this registry, not
@@ -120,12 +121,12 @@ func (w *witness) count(ctx context.Context, sample []postgres.Sampled, share in
 // none that can speak for others, the witness is heard. suspect is the project
 // whose error asks for the proof; it cannot be its own control.
 func (w *witness) prove(ctx context.Context, state postgres.State, suspect gitlab.Project) error {
-	control, known, err := w.board.Control(ctx, state.Run.ID)
+	control, err := w.known(ctx, state.Run.ID, suspect)
 	if err != nil {
 		return err
 	}
 	emptied := false
-	if known && control != suspect.RegistryPath() {
+	if control != "" {
 		listed, err := w.lists(ctx, control)
 		switch {
 		case listed:
@@ -149,6 +150,18 @@ func (w *witness) prove(ctx context.Context, state postgres.State, suspect gitla
 	default:
 		return trust(heard, state.Run.ID, heard.Registry, state.Settings.WitnessShare, time.Now())
 	}
+}
+
+// known is the control, "" if there is none but the suspect.
+func (w *witness) known(ctx context.Context, run int64, suspect gitlab.Project) (string, error) {
+	if path := w.control.latest(run); path != "" && path != suspect.RegistryPath() {
+		return path, nil
+	}
+	path, known, err := w.board.Control(ctx, run)
+	if !known || path == suspect.RegistryPath() {
+		path = ""
+	}
+	return path, err
 }
 
 // answers returns nil if the registry can say of a name that nobody has that it
