@@ -42,6 +42,14 @@ ablate: ## take out what guards regmend, and see the damage (NAMES='claim witnes
 	@demo/install.sh initdb redis-server redis-sentinel pgbouncer
 	@SEED=$(SEED) KINDS='$(KINDS)' chaos/ablate.sh $(NAMES)
 
+QUICK ?=
+
+.PHONY: bench
+bench: build ## measure regmend against the limit, GitLab's design and COPY (QUICK=1: in three minutes; ARGS=-only=flush)
+	@demo/install.sh initdb redis-server
+	@go build -o bin/bench ./bench
+	@exec bin/bench -regmend=bin/regmend $(if $(QUICK),-quick,-page=docs/performance.md) $(ARGS)
+
 .PHONY: test
 test: ## run every test, on servers the tests start themselves
 	@demo/install.sh gcc initdb redis-server redis-sentinel pgbouncer docker-registry

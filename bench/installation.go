@@ -30,6 +30,8 @@ type installation struct {
 	stub     *stubProcess
 	rdb      *redis.Client
 
+	versions struct{ postgres, redis string }
+
 	databases int
 	database  string
 	shape     shape
@@ -97,7 +99,21 @@ func (in *installation) start(ctx context.Context) error {
 		return err
 	}
 	in.rdb = redis.NewClient(&redis.Options{Addr: in.redis.Addr})
-	return nil
+	return in.readVersions(ctx)
+}
+
+func (in *installation) readVersions(ctx context.Context) error {
+	info, err := in.rdb.InfoMap(ctx, "server").Result()
+	if err != nil {
+		return err
+	}
+	in.versions.redis = info["Server"]["redis_version"]
+	admin, err := sqlx.Open("postgres", in.postgres.URL)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	return admin.GetContext(ctx, &in.versions.postgres, `SELECT split_part(current_setting('server_version'), ' ', 1)`)
 }
 
 // end stops everything and removes the folder.

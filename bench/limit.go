@@ -5,14 +5,51 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 )
 
-// limit sends the requests of a scan over kept-alive connections, so many at a
-// time, and nothing else.
-func limit(ctx context.Context, base string, addresses []string, concurrency int) error {
+// limit sends the listings of a scan, and nothing else.
+func (in *installation) limit(ctx context.Context, s setting, addresses []string) (o outcome, err error) {
+	if err := in.stub.begin(ctx, s.orders); err != nil {
+		return o, err
+	}
+	if err := sendAll(ctx, in.stub.url, addresses, s.slots); err != nil {
+		return o, err
+	}
+	o.Projects = in.all()
+	o.Stub, err = in.stub.figures(ctx)
+	o.Began, o.Ended = o.Stub.First, o.Stub.Last
+	return o, err
+}
+
+// listings are the addresses that a scan asks for: each project's, and those
+// of second looks. A project that is listed twice was the control.
+func (in *installation) listings(ctx context.Context, s setting) ([]string, error) {
+	s.orders.Record, s.orders.Delay = true, 0
+	if _, err := in.scan(ctx, s); err != nil {
+		return nil, err
+	}
+	recorded, err := in.stub.recorded(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var addresses []string
+	seen := map[string]bool{}
+	for _, address := range recorded {
+		if ofProject := strings.Contains(address, "/app-"); ofProject && seen[address] {
+			continue
+		}
+		seen[address] = true
+		addresses = append(addresses, address)
+	}
+	return addresses, nil
+}
+
+// sendAll sends requests over kept-alive connections, so many at a time.
+func sendAll(ctx context.Context, base string, addresses []string, concurrency int) error {
 	transport := &http.Transport{MaxIdleConnsPerHost: concurrency, DisableCompression: true}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}

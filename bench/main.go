@@ -1,77 +1,122 @@
+// Bench measures regmend against the limit, which is a bare loop that sends the
+// same requests, against the design that GitLab shipped, and against COPY, on
+// private servers and a registry's stub in a process of its own.
 package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
 	"time"
 )
 
+// options are what the command line says.
+type options struct {
+	quick   bool
+	rounds  int
+	most    int64
+	only    string
+	page    string
+	regmend string
+}
+
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == stubVerb {
-		fmt.Fprintln(os.Stderr, serveStub(os.Args[2]))
+		fmt.Fprintln(os.Stderr, "bench:", serveStub(os.Args[2]))
 		os.Exit(1)
 	}
-	ctx := context.Background()
-	in, err := newInstallation(ctx, "bin/regmend")
+	var o options
+	flag.BoolVar(&o.quick, "quick", false, "only what fits in three minutes")
+	flag.IntVar(&o.rounds, "rounds", 5, "how often each contestant works")
+	flag.Int64Var(&o.most, "most", full.most, "projects of the largest installation; 0: none")
+	flag.StringVar(&o.only, "only", "", "only these parts, comma-separated: "+strings.Join(names(parts), ", "))
+	flag.StringVar(&o.page, "page", "", "write the table into this page, between its marks, and the plots beside it")
+	flag.StringVar(&o.regmend, "regmend", "bin/regmend", "the program to be measured")
+	flag.Parse()
+	os.Exit(start(o, os.Stdout))
+}
+
+func start(o options, out io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	if err := measure(ctx, o, out); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
+	return 0
+}
+
+// measure runs the parts, prints the table, and returns an error if a figure is
+// missed.
+func measure(ctx context.Context, o options, out io.Writer) (err error) {
+	chosen, err := choose(o.only)
 	if err != nil {
-		panic(err)
+		return err
 	}
-	var n int64
-	var ms, slots, rounds, consumers int
-	which := ""
-	fmt.Sscan(os.Args[1], &n)
-	fmt.Sscan(os.Args[2], &ms)
-	fmt.Sscan(os.Args[3], &slots)
-	fmt.Sscan(os.Args[4], &consumers)
-	fmt.Sscan(os.Args[5], &rounds)
-	which = os.Args[6]
-	defer in.end()
-	s := setting{orders: orders{Shape: shape{Projects: n}, Delay: time.Duration(ms) * time.Millisecond}, slots: slots, consumers: consumers}
-	if err := in.fill(ctx, s.orders.Shape); err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println("filled")
-	s.orders.Record = true
-	d := s.orders.Delay
-	s.orders.Delay = 0
-	o, err := in.scan(ctx, s)
-	fmt.Println(err, o)
+	in, err := newInstallation(ctx, o.regmend)
 	if err != nil {
-		return
+		return err
 	}
-	addresses, err := in.stub.recorded(ctx)
-	fmt.Println(err, len(addresses))
-	s.orders.Delay, s.orders.Record = d, false
-	for range rounds {
-		stub0, _ := usageOf(in.stub.PID())
-		me0, _ := usageOf(os.Getpid())
-		in.stub.begin(ctx, s.orders)
-		if err := limit(ctx, in.stub.url, addresses, slots); err != nil {
-			fmt.Println(err)
-		}
-		t, _ := in.stub.figures(ctx)
-		l := outcome{Projects: n, Began: t.First, Ended: t.Last, Stub: t}
-		stub1, _ := usageOf(in.stub.PID())
-		me1, _ := usageOf(os.Getpid())
-		fmt.Printf("limit %.0f/s busy %.3f; cpu us/project: stub %.1f limit %.1f\n", l.rate(), l.busy(slots), (stub1.CPU-stub0.CPU).Seconds()*1e6/float64(n), (me1.CPU-me0.CPU).Seconds()*1e6/float64(n))
-		o, err := in.scan(ctx, s)
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		fmt.Printf("regmend %.0f/s = %.3f busy %.3f since %v tail %v stmts %.3f buffers %.1f trips %.3f redis %d MiB\n", o.rate(), o.rate()/l.rate(), o.busy(slots), o.Since, o.Ended.Sub(o.Stub.Last), float64(o.Work.Statements)/float64(n), float64(o.Work.Buffers)/float64(n), float64(o.Work.RoundTrips)/float64(n), o.Work.RedisPeak>>20)
-		for name, u := range o.Processes {
-			fmt.Printf("   %s cpu %.1f us/project rss %d MiB\n", name, u.CPU.Seconds()*1e6/float64(n), u.PeakMemory>>20)
-		}
-		if which == "all" {
-			g, err := in.shipped(ctx, s)
-			if err != nil {
-				fmt.Println(err)
-				return
-			}
-			fmt.Printf("shipped %.0f/s; regmend is %.1f times\n", g.rate(), o.rate()/g.rate())
+	defer func() { err = errors.Join(err, in.end()) }()
+	b := &bench{installation: in, size: o.size(), out: out}
+	began := time.Now()
+	for _, p := range chosen {
+		if err := p.run(b, ctx); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
+	fmt.Fprintln(out)
+	if err := writeTable(out, b.figures); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\n%s in all.\n", time.Since(began).Round(time.Second))
+	if o.page != "" {
+		if err := b.writePage(o.page, began); err != nil {
+			return err
+		}
+	}
+	if names := missedOnes(b.figures); len(names) > 0 {
+		return fmt.Errorf("missed by more than the spread: %s", strings.Join(names, "; "))
+	}
+	return nil
+}
+
+func (o options) size() size {
+	s := full
+	s.most = o.most
+	if o.quick {
+		s = quick
+	}
+	s.rounds = o.rounds
+	return s
+}
+
+func names(parts []part) (names []string) {
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// choose picks the parts of these names; all if there are none.
+func choose(only string) ([]part, error) {
+	if only == "" {
+		return parts, nil
+	}
+	var chosen []part
+	for name := range strings.SplitSeq(only, ",") {
+		i := slices.Index(names(parts), name)
+		if i < 0 {
+			return nil, fmt.Errorf("there is no part %q: use %s", name, strings.Join(names(parts), ", "))
+		}
+		chosen = append(chosen, parts[i])
+	}
+	return chosen, nil
 }

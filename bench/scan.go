@@ -4,18 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"time"
-
-	"regmend/shared/servers"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // outcome is what a contestant did in a round.
 type outcome struct {
-	Projects int64
+	Projects int64 // of which there is a result
 	// Began is the first listing, Ended when the last result was safe: its row
 	// committed, or, for the limit, its answer read.
 	Began, Ended time.Time
@@ -40,6 +35,8 @@ type setting struct {
 	orders    orders
 	slots     int
 	consumers int
+	// most is for how long it may work; 0: until all is done.
+	most time.Duration
 }
 
 const (
@@ -69,10 +66,9 @@ func (in *installation) scan(ctx context.Context, s setting) (o outcome, err err
 		return o, err
 	}
 	enabled := time.Now()
-	if err := in.awaitResults(ctx); err != nil {
+	if o.Projects, err = in.awaitResults(ctx, s.most); err != nil {
 		return o, errors.Join(err, f.tails())
 	}
-	o.Projects = in.all()
 	if o.Processes, err = f.usage(); err != nil {
 		return o, err
 	}
@@ -124,83 +120,24 @@ func (in *installation) all() int64 {
 	return in.shape.Projects
 }
 
-// awaitResults looks rarely: counting is work, too.
-func (in *installation) awaitResults(ctx context.Context) error {
+// awaitResults waits until all is done, or the time is over, and returns how many
+// results there are. It looks rarely: counting is work, too.
+func (in *installation) awaitResults(ctx context.Context, most time.Duration) (done int64, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Hour, errors.New("not every project is analysed within an hour"))
 	defer cancel()
-	pause := 100 * time.Millisecond
+	since := time.Now()
 	for {
-		var done int64
 		began := time.Now()
 		if err := in.sql.GetContext(ctx, &done, selectDone); err != nil {
-			return errors.Join(err, context.Cause(ctx))
+			return 0, errors.Join(err, context.Cause(ctx))
 		}
-		if done >= in.all() {
-			return nil
+		if done >= in.all() || most > 0 && time.Since(since) > most {
+			return done, nil
 		}
 		select {
-		case <-time.After(max(pause, 20*time.Since(began))):
+		case <-time.After(max(100*time.Millisecond, 20*time.Since(began))):
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return 0, context.Cause(ctx)
 		}
 	}
-}
-
-// fleet is regmend's processes: a producer and consumers.
-type fleet struct {
-	in        *installation
-	processes map[string]*servers.Process
-}
-
-func (f *fleet) start(ctx context.Context, consumers int) error {
-	f.processes = map[string]*servers.Process{}
-	if err := f.launch(ctx, "producer", "producer"); err != nil {
-		return err
-	}
-	for i := range consumers {
-		if err := f.launch(ctx, fmt.Sprint("consumer ", i+1), "consumer"); err != nil {
-			return err
-		}
-	}
-	return await(ctx, "regmend's processes are there", 20*time.Second, func(ctx context.Context) (bool, error) {
-		n, err := f.in.rdb.ZCard(ctx, "regmend:processes").Result()
-		return int(n) > consumers, err
-	})
-}
-
-func (f *fleet) launch(ctx context.Context, name string, args ...string) error {
-	process, err := servers.Start(f.in.command(context.WithoutCancel(ctx), args...), filepath.Join(f.in.dir, name+".log"))
-	if err == nil {
-		f.processes[name] = process
-	}
-	return err
-}
-
-func (f *fleet) usage() (map[string]usage, error) {
-	all := map[string]usage{}
-	for name, p := range f.processes {
-		u, err := usageOf(p.PID())
-		if err != nil {
-			return nil, err
-		}
-		all[name] = u
-	}
-	return all, nil
-}
-
-// tails are the last lines that the processes logged.
-func (f *fleet) tails() error {
-	var errs []error
-	for name, p := range f.processes {
-		errs = append(errs, fmt.Errorf("%s: %s", name, p.Tail()))
-	}
-	return errors.Join(errs...)
-}
-
-func (f *fleet) stop() error {
-	var stops errgroup.Group
-	for _, p := range f.processes {
-		stops.Go(p.Stop)
-	}
-	return stops.Wait()
 }

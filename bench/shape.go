@@ -1,12 +1,9 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
-
-	"github.com/jmoiron/sqlx"
 )
 
 // shape is what the projects look like. Everything follows from a project's ID,
@@ -77,55 +74,4 @@ func number(text, prefix string) (int64, bool) {
 	digits, _, dash := strings.Cut(text, "-")
 	n, err := strconv.ParseInt(digits, 10, 64)
 	return n, ok && dash && err == nil
-}
-
-const (
-	insertProjects = `
-INSERT INTO public.projects (id, name, path, namespace_id)
-SELECT id, 'app', 'app-' || id, 1 FROM generate_series(1, $1::bigint) AS id`
-
-	insertRoutes = `
-INSERT INTO public.routes (source_id, source_type, path, name)
-SELECT id, 'Project', format('Team-%s-x/app-%s-%s', id % $2::bigint, id, CASE WHEN id % $3::bigint = 0 THEN 'v9' ELSE 'web' END), 'app'
-FROM generate_series(1, $1::bigint) AS id`
-
-	insertRepositories = `
-INSERT INTO public.container_repositories (project_id, name, created_at, updated_at)
-SELECT id, $2, now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc'
-FROM generate_series(1, $1::bigint) AS id WHERE id % $3::bigint = $5 AND id % $4::bigint <> $5`
-
-	insertLarge = `
-WITH project AS (
-    INSERT INTO public.projects (id, name, path, namespace_id) VALUES ($1, 'Monorepo', 'Monorepo', 1)
-)
-INSERT INTO public.routes (source_id, source_type, path, name) VALUES ($1, 'Project', $2, 'Monorepo')`
-)
-
-// insert fills GitLab's tables.
-func (s shape) insert(ctx context.Context, db *sqlx.DB) error {
-	type statement struct {
-		text string
-		args []any
-	}
-	statements := []statement{
-		{`SET synchronous_commit = off`, nil},
-		{insertProjects, []any{s.Projects}},
-		{insertRoutes, []any{s.Projects, s.groups(), doubtful}},
-		{insertRepositories, []any{s.Projects, repositoryName, withRepositories, lost, firstTagged}},
-	}
-	if s.Large > 0 {
-		statements = append(statements, statement{insertLarge, []any{s.Projects + 1, largePath}})
-	}
-	statements = append(statements, statement{`VACUUM ANALYZE`, nil}, statement{`CHECKPOINT`, nil})
-	conn, err := db.Connx(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	for _, st := range statements {
-		if _, err := conn.ExecContext(ctx, st.text, st.args...); err != nil {
-			return fmt.Errorf("fill GitLab's tables: %w", err)
-		}
-	}
-	return nil
 }
