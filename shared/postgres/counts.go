@@ -28,25 +28,31 @@ func (c Counts) Balanced() bool {
 }
 
 const (
-	countEligible = `SELECT count(*) FROM public.projects WHERE pending_delete IS NOT TRUE`
+	countProjects = `
+SELECT count(*) AS projects,
+       count(*) FILTER (WHERE pending_delete IS NOT TRUE) AS eligible,
+       count(*) FILTER (WHERE pending_delete IS TRUE) AS ineligible
+FROM public.projects`
 
-	// results are those of eligible projects that can be believed.
-	countResults = ` FROM public.projects p
-	JOIN regmend.data_repair_details d ON d.project_id = p.id
-	WHERE p.pending_delete IS NOT TRUE AND ` + trusted
+	// Both tables are read once in the order of their keys: hashed, ten million rows
+	// are written to disk and read again, which takes three times as long.
+	inOrder = `SET LOCAL enable_hashjoin = off; SET LOCAL enable_nestloop = off; SET LOCAL max_parallel_workers_per_gather = 0`
+
+	// OFFSET keeps the planner from asking what a row is worth for each figure.
+	countResults = `
+SELECT count(*) FILTER (WHERE stands AND status = 'completed') AS completed,
+       count(*) FILTER (WHERE stands AND status = 'failed') AS failed,
+       count(*) FILTER (WHERE NOT stands) AS pending,
+       count(*) FILTER (WHERE stands AND status = 'completed' AND missing_count > 0) AS projects_with_missing,
+       coalesce(sum(missing_count) FILTER (WHERE stands AND status = 'completed'), 0) AS missing_total
+FROM (
+    SELECT ` + trusted + ` AS stands, d.status, d.missing_count
+    FROM public.projects p
+    LEFT JOIN regmend.data_repair_details d ON d.project_id = p.id
+    WHERE p.pending_delete IS NOT TRUE
+    OFFSET 0
+) AS result`
 )
-
-const selectCounts = `
-SELECT (SELECT count(*) FROM public.projects) AS projects,
-       (` + countEligible + `) AS eligible,
-       (SELECT count(*) FROM public.projects WHERE pending_delete IS TRUE) AS ineligible,
-       (SELECT count(*)` + countResults + ` AND d.status = 'completed') AS completed,
-       (SELECT count(*)` + countResults + ` AND d.status = 'failed') AS failed,
-       (SELECT count(*) FROM public.projects p
-        WHERE p.pending_delete IS NOT TRUE
-          AND NOT EXISTS (SELECT FROM regmend.data_repair_details d WHERE d.project_id = p.id AND ` + trusted + `)) AS pending,
-       (SELECT count(*)` + countResults + ` AND d.status = 'completed' AND d.missing_count > 0) AS projects_with_missing,
-       (SELECT coalesce(sum(d.missing_count), 0)` + countResults + ` AND d.status = 'completed') AS missing_total`
 
 // Counts counts every project in one snapshot. It takes its time: seconds for
 // millions of projects.
@@ -57,7 +63,13 @@ func (db *DB) Counts(ctx context.Context, run Run) (Counts, error) {
 		if _, err := tx.ExecContext(ctx, allowLong); err != nil {
 			return err
 		}
-		return tx.GetContext(ctx, &counts, selectCounts, run.ID, run.Scan)
+		if err := tx.GetContext(ctx, &counts, countProjects); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, inOrder); err != nil {
+			return err
+		}
+		return tx.GetContext(ctx, &counts, countResults, run.ID, run.Scan)
 	})
 	return counts, db.fault(ctx, "count the projects", err)
 }
