@@ -177,12 +177,15 @@ func (p *Pool) release(s *slot) {
 		s.deadline.Stop()
 		delete(p.held, s.token)
 	}
-	if held || i >= 0 {
+	known := held || i >= 0
+	if known {
 		p.back[s.token] = true
 	}
 	p.mu.Unlock()
 	s.cancel(context.Canceled)
-	p.Wake()
+	if known {
+		p.Wake()
+	}
 }
 
 // InUse counts the slots that are held now, over all processes.
