@@ -45,10 +45,6 @@ func (p *Producer) fill(ctx context.Context, tick bool) error {
 	if sweeping, err := p.sweeping(ctx, state, tick); err != nil || sweeping {
 		return err
 	}
-	queued, err := p.queued(ctx)
-	if err != nil {
-		return err
-	}
 	scanned, err := p.board.Scanned(ctx)
 	if err != nil {
 		return err
@@ -56,8 +52,15 @@ func (p *Producer) fill(ctx context.Context, tick bool) error {
 	p.rate.observe(scanned, time.Now())
 	target := depth(p.rate.perMinute(), state.Settings)
 	p.cfg.Metrics.depth(target)
-	if waiting := queued.waiting; waiting >= target || !tick && waiting > target/2 {
-		return nil
+	if !tick {
+		waiting, err := tasks.Waiting(ctx, p.rdb, tasks.QueueScan)
+		if err != nil || waiting > target/2 {
+			return err
+		}
+	}
+	queued, err := p.queued(ctx)
+	if err != nil || queued.waiting >= target {
+		return err
 	}
 	return p.walk(ctx, state, target-queued.waiting, queued)
 }

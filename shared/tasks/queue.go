@@ -33,6 +33,18 @@ func Info(inspector *asynq.Inspector, queue string) (info *asynq.QueueInfo, err 
 	return info, nil
 }
 
+// Waiting counts the tasks of a queue that have not begun, in one round trip.
+func Waiting(ctx context.Context, rdb redis.UniversalClient, queue string) (int, error) {
+	prefix := "asynq:{" + queue + "}:"
+	pipe := rdb.Pipeline()
+	pending := pipe.LLen(ctx, prefix+"pending")
+	scheduled, retried := pipe.ZCard(ctx, prefix+"scheduled"), pipe.ZCard(ctx, prefix+"retry")
+	if _, err := pipe.Exec(ctx); err != nil {
+		return 0, fmt.Errorf("look at queue %s: %w", queue, err)
+	}
+	return int(pending.Val() + scheduled.Val() + retried.Val()), nil
+}
+
 // illegible makes an error of a panic: asynq panics where a foreign hand has
 // written to its keys.
 func illegible(err *error) {
