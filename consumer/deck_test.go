@@ -1,11 +1,14 @@
 package consumer_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"regmend/shared/registry/registrytest"
 	"regmend/shared/tasks"
+
+	"github.com/lib/pq"
 )
 
 // heard waits until nothing but work is missing for scanning to begin.
@@ -28,11 +31,8 @@ func TestResultsAreFlushedWhenNothingMoreComes(t *testing.T) {
 func TestASlotIsFreeWhilePostgresIsAskedAboutItsBatch(t *testing.T) {
 	w := newWorld(t)
 	w.set("max_concurrency", "1")
-	w.set("batch_size", "10")
 	w.projects(20)
-	w.begin()
-	w.consumer()
-	w.heard()
+	release := w.twoBatches()
 	locked, err := w.SQL.BeginTxx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +41,7 @@ func TestASlotIsFreeWhilePostgresIsAskedAboutItsBatch(t *testing.T) {
 	if _, err := locked.ExecContext(t.Context(), `LOCK TABLE public.container_repositories IN ACCESS EXCLUSIVE MODE`); err != nil {
 		t.Fatal(err)
 	}
-	w.producer()
+	close(release)
 	w.within(10*time.Second, "the next batch is listed", func() bool { return w.listings(app(20)) == 1 })
 	if err := locked.Rollback(); err != nil {
 		t.Fatal(err)
@@ -49,21 +49,34 @@ func TestASlotIsFreeWhilePostgresIsAskedAboutItsBatch(t *testing.T) {
 	w.await("all projects are completed", w.completed(20))
 }
 
-func TestWhatWaitedForASlotIsLoadedAgain(t *testing.T) {
-	w := newWorld(t)
-	w.set("max_concurrency", "1")
-	first := w.projects(20)
-	release := make(chan struct{})
+// twoBatches enqueues two batches of ten projects: the first has the only slot
+// until release is closed, the second is loaded and waits.
+func (w *world) twoBatches() (release chan struct{}) {
+	w.t.Helper()
+	release = make(chan struct{})
 	w.registry.Fail(registrytest.Where{Repository: app(5)}, registrytest.Hold(release))
 	run := w.begin()
 	w.consumer()
-	w.enqueue("first", tasks.Scan{Run: run.ID, IDs: tenFrom(first)})
-	w.await("the first batch has the slot", func() bool { return w.listings(app(5)) == 1 })
-	loaded := w.Value(t, `SELECT last_value FROM regmend.scan_number`)
-	w.enqueue("second", tasks.Scan{Run: run.ID, IDs: tenFrom(first + 10)})
-	w.await("the second one is loaded", func() bool {
-		return w.Value(t, `SELECT last_value FROM regmend.scan_number`) != loaded
-	})
+	scans := func() string { return w.Value(w.t, `SELECT last_value FROM regmend.scan_number`) }
+	for batch, last := range []int{10, 20} {
+		before := scans()
+		var ids pq.Int64Array
+		err := w.SQL.GetContext(w.t.Context(), &ids, `SELECT array_agg(id ORDER BY id) FROM public.projects WHERE name::int > $1 AND name::int <= $2`, last-10, last)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.enqueue(fmt.Sprint("batch", batch), tasks.Scan{Run: run.ID, IDs: ids})
+		w.await("the batch is loaded", func() bool { return scans() != before })
+		w.await("the first one has the slot", func() bool { return w.listings(app(5)) == 1 })
+	}
+	return release
+}
+
+func TestWhatWaitedForASlotIsLoadedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.set("max_concurrency", "1")
+	w.projects(20)
+	release := w.twoBatches()
 	w.Exec(t, `UPDATE public.routes SET path = 'group/renamed' WHERE path = $1`, app(15))
 	w.during(3*time.Second, "the second batch waits", func() bool { return w.listings(app(11)) == 0 })
 	close(release)
@@ -73,19 +86,11 @@ func TestWhatWaitedForASlotIsLoadedAgain(t *testing.T) {
 	}
 }
 
-func tenFrom(first int64) []int64 {
-	ids := make([]int64, 10)
-	for i := range ids {
-		ids[i] = first + int64(i)
-	}
-	return ids
-}
-
 func TestWhatOperatorsEnqueueGoesFirst(t *testing.T) {
 	w := newWorld(t)
 	w.set("max_concurrency", "1")
 	w.set("batch_size", "10")
-	first := w.projects(120)
+	last := w.projects(120) + 119
 	run := w.begin()
 	w.consumer()
 	w.heard()
@@ -96,13 +101,13 @@ func TestWhatOperatorsEnqueueGoesFirst(t *testing.T) {
 		return func() bool { return w.redis.HLen(t.Context(), "regmend:claims").Val() == n }
 	}
 	w.await("all batches are in hand", inHand(12))
-	w.enqueue("adhoc", tasks.Scan{Run: run.ID, IDs: tenFrom(first + 110)})
+	w.enqueue("adhoc", tasks.Scan{Run: run.ID, IDs: []int64{last}})
 	w.await("the operator's is, too", inHand(13))
 	close(release)
 	w.await("all projects are completed", w.completed(120))
 	before := 0
 	for _, r := range w.registry.Requests(registrytest.List) {
-		if r.Repository == app(111) {
+		if r.Repository == app(120) {
 			break
 		}
 		before++
@@ -110,5 +115,23 @@ func TestWhatOperatorsEnqueueGoesFirst(t *testing.T) {
 	// Of the batch that had the slot, the one that was next, and what the witness asked.
 	if before > 40 {
 		t.Errorf("%d listings were made before the operator's batch", before)
+	}
+}
+
+// A batch with a project that is known to have repositories proves its empty
+// listings by itself.
+func TestAProjectWithRepositoriesIsListedLast(t *testing.T) {
+	w := newWorld(t)
+	w.set("batch_size", "15")
+	w.projects(60)
+	w.begin()
+	w.producer()
+	w.consumer()
+	w.await("all projects are completed", w.completed(60))
+	for i := 1; i <= 60; i++ {
+		// A repository's own listing is asked for by the witness, the control is not.
+		if n := w.listings(app(i)); n != 1 {
+			t.Errorf("%s was listed %d times", app(i), n)
+		}
 	}
 }

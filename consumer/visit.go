@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"regmend/shared/gitlab"
@@ -67,7 +68,19 @@ func (b *batch) newVisit(ctx context.Context, state postgres.State, loaded postg
 	if err != nil {
 		return nil, err
 	}
-	return &visit{batch: b, state: state, scan: loaded.Scan, projects: loaded.Projects, survey: survey}, nil
+	return &visit{
+		batch: b, state: state, scan: loaded.Scan, projects: lastly(loaded.Known, loaded.Projects), survey: survey,
+	}, nil
+}
+
+// lastly puts a project that is expected to list something at the end: empty
+// listings before it need no other proof.
+func lastly(known int64, projects []gitlab.Project) []gitlab.Project {
+	i := slices.IndexFunc(projects, func(p gitlab.Project) bool { return p.ID == known })
+	if i < 0 {
+		return projects
+	}
+	return append(slices.Delete(slices.Clone(projects), i, i+1), projects[i])
 }
 
 // all scans the projects under the slot, and releases it as soon as the registry

@@ -12,6 +12,7 @@ import (
 type Loaded struct {
 	Scan     int64            // the batch's scan number
 	Projects []gitlab.Project // eligible and not done, in the order asked for
+	Known    int64            // of the batch: the last that has a container repository; 0: none has
 	Done     int              // have a result that is recent enough
 	Gone     int              // deleted, or about to be
 }
@@ -38,7 +39,9 @@ SELECT nextval('regmend.scan_number'),
        count(*) FILTER (WHERE eligible AND done),
        count(*) FILTER (WHERE NOT eligible),
        coalesce(array_agg(id ORDER BY position) FILTER (WHERE eligible AND NOT done), '{}'),
-       coalesce(array_agg(path ORDER BY position) FILTER (WHERE eligible AND NOT done), '{}')
+       coalesce(array_agg(path ORDER BY position) FILTER (WHERE eligible AND NOT done), '{}'),
+       coalesce((SELECT c.project_id FROM public.container_repositories c
+                 WHERE c.project_id = ANY ($4) ORDER BY c.project_id DESC LIMIT 1), 0)
 FROM looked`
 
 // Load takes the next scan number and says what of ids is to be scanned for
@@ -52,7 +55,7 @@ func (db *DB) Load(ctx context.Context, run Run, ids []int64, after int64) (Load
 	var open pq.Int64Array
 	var paths pq.StringArray
 	err := db.sql.QueryRowxContext(ctx, loadBatch, run.ID, run.Scan, after, pq.Array(ids)).
-		Scan(&loaded.Scan, &loaded.Done, &loaded.Gone, &open, &paths)
+		Scan(&loaded.Scan, &loaded.Done, &loaded.Gone, &open, &paths, &loaded.Known)
 	if err != nil {
 		return Loaded{}, db.fault(ctx, "load projects", err)
 	}
