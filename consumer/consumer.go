@@ -90,6 +90,7 @@ type Consumer struct {
 	control   control
 	haste     *haste
 	scanned   atomic.Int64 // results stashed and not yet told to the board
+	called    atomic.Int64 // when a flush was last called for, in Unix nanoseconds
 	unstashed atomic.Bool
 }
 

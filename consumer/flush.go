@@ -23,7 +23,10 @@ const (
 	stashLook = time.Second
 	// idleFor is how long a process has had no batch in hand when it takes it
 	// that nothing more is to come.
-	idleFor = 100 * time.Millisecond
+	idleFor = 20 * time.Millisecond
+	// calledFor keeps a process whose every batch finds a flush due from asking for
+	// one each time.
+	calledFor = 500 * time.Millisecond
 	// requestWindow is how long a requested flush is waited for before another
 	// one is requested.
 	requestWindow = 5 * time.Second
@@ -190,9 +193,12 @@ func (c *Consumer) countScanned(ctx context.Context) {
 	}
 }
 
-// callFlush requests a flush if one is due.
+// callFlush requests a flush if one is due, and none was a moment ago.
 func (c *Consumer) callFlush(ctx context.Context, stashed stash.State, settings postgres.Settings) {
-	if stashed.Entries >= settings.StashLimit || stashed.Entries > 0 && stashed.Age >= settings.FlushAfter {
+	due := stashed.Entries >= settings.StashLimit || stashed.Entries > 0 && stashed.Age >= settings.FlushAfter
+	now := time.Now().UnixNano()
+	last := c.called.Load()
+	if due && now-last >= int64(calledFor) && c.called.CompareAndSwap(last, now) {
 		c.requestFlush(ctx)
 	}
 }
