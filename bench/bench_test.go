@@ -112,8 +112,8 @@ func TestTheStubCountsWhatIsInFlight(t *testing.T) {
 
 // small is a whole bench of a few hundred projects.
 var small = size{
-	rounds: 2, consumers: 1, delayed: 400 * time.Millisecond, hasty: 400, delays: []time.Duration{2 * time.Millisecond},
-	shipped: 300 * time.Millisecond, flushes: 2_000, noops: 200,
+	rounds: 1, consumers: 1, delayed: 400 * time.Millisecond, hasty: 400, delays: []time.Duration{2 * time.Millisecond},
+	caps: []int{2}, shipped: time.Second, flushes: 2_000, noops: 200,
 }
 
 func TestAWholeBench(t *testing.T) {

@@ -108,6 +108,9 @@ func (in *installation) readVersions(ctx context.Context) error {
 		return err
 	}
 	in.versions.redis = info["Server"]["redis_version"]
+	if err := in.calm(ctx); err != nil {
+		return err
+	}
 	admin, err := sqlx.Open("postgres", in.postgres.URL)
 	if err != nil {
 		return err

@@ -190,5 +190,8 @@ func (in *installation) freshRedis(ctx context.Context) error {
 	if err := in.rdb.FlushAll(ctx).Err(); err != nil {
 		return err
 	}
-	return in.redis.Restart(ctx)
+	if err := in.redis.Restart(ctx); err != nil {
+		return err
+	}
+	return in.calm(ctx)
 }

@@ -96,14 +96,26 @@ func (in *installation) prepare(ctx context.Context, s setting) error {
 	return in.regmend(ctx, "settings", "set", "max_concurrency", fmt.Sprint(s.slots))
 }
 
-// clearRedis leaves one key: without the epoch of the slots nothing is granted
-// for ten seconds, in case they are held by somebody.
+// slotsEpoch is the key without which nothing is granted for ten seconds, in case
+// slots are held by somebody.
+const slotsEpoch = "regmend:slots:epoch"
+
+// calm tells a Redis that has just started that nobody holds a slot.
+func (in *installation) calm(ctx context.Context) error {
+	info, err := in.rdb.InfoMap(ctx, "server").Result()
+	if err != nil {
+		return err
+	}
+	return in.rdb.HSet(ctx, slotsEpoch, "run_id", info["Server"]["run_id"], "quiet_until", 0, "grants", 0).Err()
+}
+
+// clearRedis leaves nothing but calm.
 func (in *installation) clearRedis(ctx context.Context) error {
 	keys, err := in.rdb.Keys(ctx, "*").Result()
 	if err != nil {
 		return err
 	}
-	keys = slices.DeleteFunc(keys, func(key string) bool { return key == "regmend:slots:epoch" })
+	keys = slices.DeleteFunc(keys, func(key string) bool { return key == slotsEpoch })
 	if len(keys) > 0 {
 		if err := in.rdb.Del(ctx, keys...).Err(); err != nil {
 			return err

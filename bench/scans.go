@@ -6,13 +6,10 @@ import (
 	"time"
 )
 
-// caps are the numbers of slots that are tried.
-var caps = []int{2, 8}
-
 // scans compares regmend with the limit at a registry that takes its time.
 func (b *bench) scans(ctx context.Context) error {
 	for _, delay := range b.size.delays {
-		for _, slots := range caps {
+		for _, slots := range b.size.caps {
 			if err := b.scansAt(ctx, delay, slots); err != nil {
 				return err
 			}

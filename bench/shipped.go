@@ -78,6 +78,9 @@ func (in *installation) shipped(ctx context.Context, s setting, most time.Durati
 	if err := in.sql.GetContext(ctx, &o.Projects, countShipped); err != nil {
 		return o, err
 	}
+	if o.Projects == 0 {
+		return o, fmt.Errorf("nothing was analysed in %s", most)
+	}
 	if o.Stub, err = in.stub.figures(ctx); err != nil {
 		return o, err
 	}
@@ -101,15 +104,15 @@ func (in *installation) runShipped(ctx context.Context, slots int, until time.Ti
 	server := asynq.NewServerFromRedisClient(rdb, asynq.Config{
 		Concurrency: slots, Queues: map[string]int{shippedQueue: 1}, LogLevel: asynq.FatalLevel,
 	})
-	if err := server.Start(asynq.HandlerFunc(w.handle)); err != nil {
-		return err
-	}
-	defer server.Shutdown()
-	for range slots {
+	for range slots { // before it looks, and then looks again in a second
 		if err := w.enqueue(ctx); err != nil {
 			return err
 		}
 	}
+	if err := server.Start(asynq.HandlerFunc(w.handle)); err != nil {
+		return err
+	}
+	defer server.Shutdown()
 	for range slots {
 		select {
 		case <-w.done:

@@ -26,6 +26,7 @@ type size struct {
 	delayed time.Duration
 	hasty   int64
 	delays  []time.Duration
+	caps    []int         // numbers of slots
 	shipped time.Duration // for how long GitLab's design may work
 	flushes int64         // results written by the flush, and by COPY
 	noops   int
@@ -37,12 +38,12 @@ type size struct {
 // quick is what fits in three minutes, full what there is.
 var (
 	quick = size{
-		rounds: 5, consumers: 1, delayed: 2500 * time.Millisecond, hasty: 16_000, delays: []time.Duration{5 * time.Millisecond},
+		rounds: 5, consumers: 1, delayed: 2500 * time.Millisecond, hasty: 16_000, delays: []time.Duration{5 * time.Millisecond}, caps: []int{2, 8},
 		shipped: time.Second, flushes: 20_000, noops: 5_000,
 	}
 	full = size{
 		rounds: 5, consumers: 1, delayed: 20 * time.Second, hasty: 100_000,
-		delays:  []time.Duration{5 * time.Millisecond, 20 * time.Millisecond},
+		delays: []time.Duration{5 * time.Millisecond, 20 * time.Millisecond}, caps: []int{2, 8},
 		shipped: 10 * time.Second, flushes: 100_000, noops: 20_000,
 		grown: []int64{10_000, 100_000, 1_000_000}, most: 10_000_000, large: 100_000,
 	}
