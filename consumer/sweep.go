@@ -47,7 +47,6 @@ type sweep struct {
 	at postgres.Sweep // as the database last said
 
 	walk     *registry.CatalogWalk // nil: not begun by this process
-	belief   *belief               // nil: this process did not see the walk from its beginning
 	refused  int                   // tries in a row at one page
 	outages  int                   // of the registry's in a row at one page
 	restarts int                   // walks that this process began anew
@@ -126,7 +125,6 @@ func (w *sweep) moved(ctx context.Context, next postgres.Sweep, err error) error
 		w.at = next
 		return nil
 	case errors.Is(err, postgres.ErrSweepMoved):
-		w.belief = nil
 		return w.look(ctx)
 	case errors.Is(err, postgres.ErrRunChanged):
 		w.rest(ctx, lookEvery)

@@ -72,7 +72,7 @@ func TestSweep_ACatalogThatIsNotWholeIsNotBelieved(t *testing.T) {
 		fault   registrytest.Fault
 		want    string
 	}{
-		"it shows only what somebody may see": {smallPages, 0, registrytest.Hide(func(path string) bool { return strings.Contains(path, "1") }), "GitLab knows"},
+		"it shows only what somebody may see": {smallPages, 0, registrytest.Hide(func(path string) bool { return strings.Contains(path, "1") }), "which has tags"},
 		"it is cut off":                       {smallPages, 2, registrytest.Link(""), "without a next page"},
 		"its pages lead in a circle":          {smallPages, 2, registrytest.RepeatPage(), "leads back"},
 		"it is refused":                       {smallPages, 0, registrytest.Status(http.StatusUnauthorized, "UNAUTHORIZED"), "registry:catalog:*"},
@@ -100,6 +100,40 @@ func TestSweep_ACatalogThatIsNotWholeIsNotBelieved(t *testing.T) {
 			w.checkApps(projects)
 		})
 	}
+}
+
+// What was hidden from the first process, the next one has to be told.
+func TestSweep_TheNextProcessDoubtsTheCatalog(t *testing.T) {
+	w := newWorldOf(t, smallPages)
+	for page := 2; page < 5; page++ {
+		w.registry.Fail(registrytest.Where{Kind: registrytest.Catalog, Page: page}, registrytest.Hide(func(path string) bool {
+			return strings.Contains(path, "5")
+		}))
+	}
+	var first *running
+	release := w.walked(func() { first = w.consumer() })
+	if err := first.end(); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	w.consumer()
+	if s := w.swept(postgres.SweepFailed); !strings.Contains(s.Reason, "which has tags") {
+		t.Errorf("the reason is %q", s.Reason)
+	}
+}
+
+// GitLab has rows of what the registry does not hold any more.
+func TestSweep_AStaleRowSpeaksAgainstNoCatalog(t *testing.T) {
+	w := newWorldOf(t, smallPages)
+	const projects = 300
+	first := w.projects(projects)
+	for i := range int64(20) {
+		w.Repository(t, first+i, "stale")
+	}
+	w.sweep(w.begin())
+	w.consumer()
+	w.swept(postgres.SweepDone)
+	w.checkApps(projects)
 }
 
 func TestSweep_AnEndlessCatalogIsGivenUp(t *testing.T) {

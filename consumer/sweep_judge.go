@@ -14,8 +14,13 @@ import (
 const askChunk = 200
 
 // judge asks the candidates that are left for their tags, and then writes one
-// chunk of the results.
+// chunk of the results. Before the first of all the catalog is doubted.
 func (w *sweep) judge(ctx context.Context, state postgres.State) error {
+	if w.at.Cursor == 0 {
+		if err := w.doubt(ctx, state); err != nil || w.at.State != postgres.SweepJudging {
+			return err
+		}
+	}
 	if err := w.ask(ctx, state); err != nil || w.at.State != postgres.SweepJudging {
 		return err
 	}

@@ -71,6 +71,16 @@ COMMENT ON COLUMN regmend.sweep_candidates.in_catalog IS 'The catalog has it; wh
 COMMENT ON COLUMN regmend.sweep_candidates.reported IS 'An older scan found it missing';
 COMMENT ON COLUMN regmend.sweep_candidates.tagged IS 'What the registry said of its tags; NULL: not asked';
 
+CREATE TABLE regmend.sweep_sample (
+    scan_number bigint NOT NULL,
+    project_id  bigint NOT NULL,
+    name        text COLLATE "C" NOT NULL,
+    in_catalog  boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (scan_number, project_id, name)
+);
+
+COMMENT ON TABLE regmend.sweep_sample IS 'Some of the repositories that had a row before the walk: those with tags have to be in the catalog';
+
 CREATE TABLE regmend.unowned_repositories (
     scan_number bigint NOT NULL,
     path        text COLLATE "C" NOT NULL,
@@ -121,6 +131,7 @@ ALTER TABLE regmend.settings
 
 ALTER TABLE regmend.data_repair_details DROP COLUMN contradiction;
 DROP TABLE regmend.unowned_repositories;
+DROP TABLE regmend.sweep_sample;
 DROP TABLE regmend.sweep_candidates;
 DROP TABLE regmend.sweep_projects;
 DROP TABLE regmend.sweeps;

@@ -331,6 +331,23 @@ COMMENT ON COLUMN regmend.sweep_projects.route IS 'Version of the route''s row: 
 COMMENT ON COLUMN regmend.sweep_projects.listed IS 'How many of the project''s own repositories the catalog had';
 
 --
+-- Name: sweep_sample; Type: TABLE; Schema: regmend; Owner: -
+--
+
+CREATE TABLE regmend.sweep_sample (
+    scan_number bigint NOT NULL,
+    project_id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    in_catalog boolean DEFAULT false NOT NULL
+);
+
+--
+-- Name: TABLE sweep_sample; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON TABLE regmend.sweep_sample IS 'Some of the repositories that had a row before the walk: those with tags have to be in the catalog';
+
+--
 -- Name: sweeps; Type: TABLE; Schema: regmend; Owner: -
 --
 
@@ -481,6 +498,13 @@ ALTER TABLE ONLY regmend.sweep_candidates
 
 ALTER TABLE ONLY regmend.sweep_projects
     ADD CONSTRAINT sweep_projects_pkey PRIMARY KEY (scan_number, project_id);
+
+--
+-- Name: sweep_sample sweep_sample_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.sweep_sample
+    ADD CONSTRAINT sweep_sample_pkey PRIMARY KEY (scan_number, project_id, name);
 
 --
 -- Name: sweeps sweeps_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -

@@ -18,7 +18,7 @@ GRANT INSERT, UPDATE, DELETE ON regmend.data_repair_details TO :"role";
 GRANT INSERT, DELETE ON regmend.missing_repositories TO :"role";
 GRANT INSERT, UPDATE ON regmend.settings TO :"role";
 GRANT INSERT, UPDATE ON regmend.sweeps TO :"role";
-GRANT INSERT, UPDATE, DELETE ON regmend.sweep_projects, regmend.sweep_candidates TO :"role";
+GRANT INSERT, UPDATE, DELETE ON regmend.sweep_projects, regmend.sweep_candidates, regmend.sweep_sample TO :"role";
 GRANT INSERT, DELETE ON regmend.unowned_repositories TO :"role";
 GRANT INSERT, DELETE ON regmend.brake_steps TO :"role";
 GRANT INSERT ON regmend.settings_history, regmend.runs TO :"role";

@@ -67,11 +67,11 @@ func undefined(err error) bool {
 
 // The catalog answers whatever the role's rights on the schema are.
 const selectHasTables = `
-SELECT count(*) = 10
+SELECT count(*) = 11
 FROM pg_class
 WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'regmend')
   AND relname IN ('runs', 'data_repair_details', 'missing_repositories', 'settings', 'settings_history', 'scan_number',
-                  'sweeps', 'sweep_projects', 'sweep_candidates', 'unowned_repositories')`
+                  'sweeps', 'sweep_projects', 'sweep_candidates', 'sweep_sample', 'unowned_repositories')`
 
 // hasTables tells whether regmend's tables are there; where that cannot be
 // asked, it says so.

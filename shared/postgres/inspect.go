@@ -123,6 +123,7 @@ FROM (VALUES
     ('sweeps', 'SELECT'), ('sweeps', 'INSERT'), ('sweeps', 'UPDATE'),
     ('sweep_projects', 'SELECT'), ('sweep_projects', 'INSERT'), ('sweep_projects', 'UPDATE'), ('sweep_projects', 'DELETE'),
     ('sweep_candidates', 'SELECT'), ('sweep_candidates', 'INSERT'), ('sweep_candidates', 'UPDATE'), ('sweep_candidates', 'DELETE'),
+    ('sweep_sample', 'SELECT'), ('sweep_sample', 'INSERT'), ('sweep_sample', 'UPDATE'), ('sweep_sample', 'DELETE'),
     ('unowned_repositories', 'SELECT'), ('unowned_repositories', 'INSERT'), ('unowned_repositories', 'DELETE')
 ) AS needed (name, privilege)
 JOIN pg_namespace n ON n.nspname = 'regmend'

@@ -127,14 +127,15 @@ func TestP15_NoRoleMayDoMoreThanItMust(t *testing.T) {
 	runtime := []string{
 		"DELETE on regmend.brake_steps", "INSERT on regmend.brake_steps",
 		"DELETE on regmend.data_repair_details", "DELETE on regmend.missing_repositories",
-		"DELETE on regmend.sweep_candidates", "DELETE on regmend.sweep_projects", "DELETE on regmend.unowned_repositories",
+		"DELETE on regmend.sweep_candidates", "DELETE on regmend.sweep_projects", "DELETE on regmend.sweep_sample",
+		"DELETE on regmend.unowned_repositories",
 		"INSERT on regmend.data_repair_details", "INSERT on regmend.missing_repositories",
 		"INSERT on regmend.runs", "INSERT on regmend.settings", "INSERT on regmend.settings_history",
-		"INSERT on regmend.sweep_candidates", "INSERT on regmend.sweep_projects", "INSERT on regmend.sweeps",
-		"INSERT on regmend.unowned_repositories",
+		"INSERT on regmend.sweep_candidates", "INSERT on regmend.sweep_projects", "INSERT on regmend.sweep_sample",
+		"INSERT on regmend.sweeps", "INSERT on regmend.unowned_repositories",
 		"UPDATE on regmend.data_repair_details", "UPDATE on regmend.scan_number", "UPDATE on regmend.settings",
-		"UPDATE on regmend.sweep_candidates", "UPDATE on regmend.sweep_projects", "UPDATE on regmend.sweeps",
-		"USAGE on regmend.scan_number",
+		"UPDATE on regmend.sweep_candidates", "UPDATE on regmend.sweep_projects", "UPDATE on regmend.sweep_sample",
+		"UPDATE on regmend.sweeps", "USAGE on regmend.scan_number",
 	}
 	for name, want := range map[string][]string{
 		r.runtime: runtime,

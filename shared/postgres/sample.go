@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"regmend/shared/gitlab"
+
+	"github.com/jmoiron/sqlx"
 )
 
 // Sampled is a container repository that GitLab knows.
@@ -56,9 +58,14 @@ LIMIT $1`
 func (db *DB) Sample(ctx context.Context, n int) ([]Sampled, error) {
 	ctx, cancel := briefly(ctx)
 	defer cancel()
+	sample, err := sampleFrom(ctx, db.sql, n)
+	return sample, db.fault(ctx, "sample container repositories", err)
+}
+
+func sampleFrom(ctx context.Context, from sqlx.QueryerContext, n int) ([]Sampled, error) {
 	var rows int
-	if err := db.sql.GetContext(ctx, &rows, countUpTo, smallTable+1); err != nil {
-		return nil, db.fault(ctx, "sample container repositories", err)
+	if err := sqlx.GetContext(ctx, from, &rows, countUpTo, smallTable+1); err != nil {
+		return nil, err
 	}
 	statement := shuffleAll
 	if rows > smallTable {
@@ -69,8 +76,8 @@ func (db *DB) Sample(ctx context.Context, n int) ([]Sampled, error) {
 		Path      string `db:"path"`
 		Name      string `db:"name"`
 	}
-	if err := db.sql.SelectContext(ctx, &found, statement, n); err != nil {
-		return nil, db.fault(ctx, "sample container repositories", err)
+	if err := sqlx.SelectContext(ctx, from, &found, statement, n); err != nil {
+		return nil, err
 	}
 	sample := make([]Sampled, len(found))
 	for i, f := range found {

@@ -82,6 +82,7 @@ func keepNext(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep, limit int) er
 	s.Cursor = span.Last
 	if span.Projects < int64(limit) {
 		s.State, s.Cursor = SweepWalking, 0
+		return keepSample(ctx, tx, s.Scan)
 	}
 	return nil
 }

@@ -33,6 +33,8 @@ WHERE scan_number = $1 AND project_id >= $2 AND project_id <= $3 AND ` + leftOve
 DELETE FROM regmend.sweep_candidates
 WHERE ctid = ANY (ARRAY(SELECT ctid FROM regmend.sweep_candidates WHERE ` + leftOver + ` LIMIT $1))`
 
+	deleteLeftSample = `DELETE FROM regmend.sweep_sample WHERE ` + leftOver
+
 	deleteLeftUnowned = `
 DELETE FROM regmend.unowned_repositories
 WHERE ctid = ANY (ARRAY(SELECT ctid FROM regmend.unowned_repositories
@@ -44,6 +46,9 @@ WHERE ctid = ANY (ARRAY(SELECT ctid FROM regmend.unowned_repositories
 // repositories of all walks but the last. It may run beside anything.
 func (db *DB) dropLeftovers(ctx context.Context) error {
 	err := db.dropLeftProjects(ctx)
+	if err == nil {
+		_, err = db.deleteBriefly(ctx, deleteLeftSample)
+	}
 	for _, statement := range []string{deleteLeftCandidates, deleteLeftUnowned} {
 		for n := int64(1); n > 0 && err == nil; {
 			n, err = db.deleteBriefly(ctx, statement, leftoverChunk)

@@ -96,6 +96,9 @@ func judgePage(ctx context.Context, tx *sqlx.Tx, s *Sweep, paths []string) error
 		return err
 	}
 	s.Candidates += n
+	if _, err := affected(ctx, tx, markSampled, s.Scan, pq.Array(ids), pq.Array(names)); err != nil {
+		return err
+	}
 	projects, counts := tally(ids)
 	if _, err := affected(ctx, tx, countListed, s.Scan, pq.Array(projects), pq.Array(counts)); err != nil {
 		return err

@@ -252,3 +252,20 @@ func TestASweepReplacesResultsThatDoNotCount(t *testing.T) {
 	sweep := s.sweep(t, []string{"group/app-b/new"})
 	wantRows(t, s.Database, s.swept(sweep, 0), s.swept(sweep, 1, "new"))
 }
+
+// The catalog's entries come in any order, on any page, in any process.
+func TestSweepAbsent(t *testing.T) {
+	s := newSuite(t, 0)
+	one, two := s.Project(t, "g/one"), s.Project(t, "G/Two")
+	for _, known := range []postgres.Listed{{ProjectID: one, Name: ""}, {ProjectID: one, Name: "a/b"}, {ProjectID: two, Name: "a"}, {ProjectID: two, Name: "b"}} {
+		s.Repository(t, known.ProjectID, known.Name)
+	}
+	sweep := s.keep(t, s.begin(t))
+	s.Repository(t, two, "later")
+	sweep = s.walk(t, sweep, []string{"g/two/a"}, []string{"g/one/x"}, []string{"g/one", "g/two/a"})
+	got, err := s.DB.SweepAbsent(t.Context(), sweep)
+	want := []postgres.Candidate{{ProjectID: one, FullPath: "g/one", Name: "a/b"}, {ProjectID: two, FullPath: "G/Two", Name: "b"}}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("SweepAbsent(), %v (-want +got):\n%s", err, diff)
+	}
+}
