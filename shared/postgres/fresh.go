@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"database/sql"
 
 	"regmend/shared/gitlab"
 
@@ -29,35 +28,34 @@ WITH fresh AS (
 )
 SELECT coalesce(array_agg(project_id), '{}') FROM fresh`
 
-// insert writes what insertFresh can write of verdicts. It returns what became of
-// these, and the others.
-func insert(ctx context.Context, tx *sqlx.Tx, run Run, verdicts []verdict) (rows map[int64]upserted, others []verdict, err error) {
+// insert writes what insertFresh can write of verdicts. It returns how many these
+// were, and the others.
+func insert(ctx context.Context, tx *sqlx.Tx, run Run, verdicts []verdict) (inserted int, others []verdict, err error) {
 	var c evidence
 	for _, v := range verdicts {
 		if v.fresh() {
 			c.add(*v.completed)
 		}
 	}
-	var inserted pq.Int64Array
+	var ids pq.Int64Array
 	err = tx.QueryRowxContext(ctx, insertFresh, run.ID, pq.Array(c.ids), pq.Array(c.scans), pq.Array(c.paths),
-		pq.Array(c.missing), pq.Array(c.methods), pq.Array(c.pages), pq.Array(c.listed)).Scan(&inserted)
+		pq.Array(c.missing), pq.Array(c.methods), pq.Array(c.pages), pq.Array(c.listed)).Scan(&ids)
 	if err != nil {
-		return nil, nil, err
+		return 0, nil, err
 	}
-	rows = make(map[int64]upserted, len(verdicts))
-	for _, id := range inserted {
-		rows[id] = upserted{ProjectID: id, Status: sql.NullString{String: string(gitlab.Completed), Valid: true}, fresh: true}
+	wrote := make(map[int64]bool, len(ids))
+	for _, id := range ids {
+		wrote[id] = true
 	}
+	var missing missingRows
 	for _, v := range verdicts {
-		row, ok := rows[v.project.ID]
-		if !ok {
+		if wrote[v.project.ID] {
+			missing.add(v)
+		} else {
 			others = append(others, v)
-			continue
 		}
-		row.Scan = sql.NullInt64{Int64: v.completed.Scan, Valid: true}
-		rows[v.project.ID] = row
 	}
-	return rows, others, nil
+	return len(ids), others, missing.insert(ctx, tx)
 }
 
 // fresh tells whether v is a completed scan, nothing contradicted it, and nothing

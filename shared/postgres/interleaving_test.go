@@ -64,6 +64,29 @@ func TestP5_TwoFlushesOfTheSameProjectsInOppositeOrders(t *testing.T) {
 	}
 }
 
+// Who writes in the order of projects, as a sweep does, waits for a flush and the
+// flush for it, never both.
+func TestP5_AFlushThatWaitsForARowHasNoLaterOneLocked(t *testing.T) {
+	s := newSuite(t, 2)
+	s.write(t, s.completed(0, 1))
+	other := s.SQL.MustBegin()
+	other.MustExec(`SELECT FROM regmend.data_repair_details WHERE project_id = $1 FOR UPDATE`, s.projects[0].ID)
+	var flush errgroup.Group
+	flush.Go(func() error {
+		_, err := s.DB.Write(t.Context(), s.run, []gitlab.Result{s.completed(0, 2, "x"), s.completed(1, 2, "y")})
+		return err
+	})
+	until(t, "the flush to wait", func() bool { return waiting(t, s.Database) })
+	other.MustExec(`SET LOCAL lock_timeout = '100ms'`)
+	_, err := other.Exec(`
+		INSERT INTO regmend.data_repair_details (project_id, missing_count, status, updated_at, run_id, scan_number, full_path, method, pages, listed)
+		VALUES ($1, 0, 'completed', now(), $2, 1, 'Group/app-b', 'gitlab', 1, 0) ON CONFLICT DO NOTHING`, s.projects[1].ID, s.run.ID)
+	if err := errors.Join(err, other.Commit(), flush.Wait()); err != nil {
+		t.Error(err)
+	}
+	wantRows(t, s.Database, s.completedRow(0, 2, "x"), s.completedRow(1, 2, "y"))
+}
+
 func TestP9_AProjectDeletedInMidFlushIsDroppedAndTheOthersAreWritten(t *testing.T) {
 	s := newSuite(t, 7)
 	deletion := s.SQL.MustBegin()
@@ -222,23 +245,32 @@ func TestP11_KilledBetweenStatementAndCommit(t *testing.T) {
 
 func TestP5_TheReplyToCommitIsLost(t *testing.T) {
 	s := newSuite(t, 2)
-	proxy, url := proxied(t, s.URL)
-	cut := postgrestest.Open(t, url)
-	proxy.LoseReply("COMMIT", 1)
-	results := []gitlab.Result{s.completed(0, 1, "x"), s.failed(1, 1, "timeout")}
-	if _, err := cut.Write(t.Context(), s.run, results); err == nil {
-		t.Error("Write() = nil, want that the connection ended")
+	for name, test := range map[string]struct {
+		result gitlab.Result
+		want   stored
+	}{
+		"of new rows":    {s.completed(0, 1, "x"), s.completedRow(0, 1, "x")},
+		"of merged ones": {s.failed(1, 1, "timeout"), s.failedRow(1, 1, "timeout")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.Exec(t, `DELETE FROM regmend.data_repair_details`)
+			proxy, url := proxied(t, s.URL)
+			cut := postgrestest.Open(t, url)
+			proxy.LoseReply("COMMIT", 1)
+			if _, err := cut.Write(t.Context(), s.run, []gitlab.Result{test.result}); err == nil {
+				t.Error("Write() = nil, want that the connection ended")
+			}
+			if got := proxy.Lost(); got != 1 {
+				t.Errorf("%d replies were lost, want 1", got)
+			}
+			until(t, "the commit", func() bool { return len(rows(t, s.Database)) == 1 })
+			wantRows(t, s.Database, test.want)
+			if got, again := s.write(t, test.result), (postgres.Written{Superseded: 1}); got != again {
+				t.Errorf("second Write() = %+v, want %+v", got, again)
+			}
+			wantRows(t, s.Database, test.want)
+		})
 	}
-	if got := proxy.Lost(); got != 1 {
-		t.Errorf("%d replies were lost, want 1", got)
-	}
-	want := []stored{s.completedRow(0, 1, "x"), s.failedRow(1, 1, "timeout")}
-	until(t, "the commit", func() bool { return len(rows(t, s.Database)) == 2 })
-	wantRows(t, s.Database, want...)
-	if got, again := s.write(t, results...), (postgres.Written{Superseded: 2}); got != again {
-		t.Errorf("second Write() = %+v, want %+v", got, again)
-	}
-	wantRows(t, s.Database, want...)
 }
 
 func TestWriteCancelledLeavesNothing(t *testing.T) {

@@ -98,7 +98,6 @@ type upserted struct {
 	ProjectID int64          `db:"project_id"`
 	Status    sql.NullString `db:"status"`
 	Scan      sql.NullInt64  `db:"scan_number"`
-	fresh     bool           // there was no row before
 }
 
 func (u upserted) changed() bool { return u.Status.Valid }
@@ -119,24 +118,19 @@ func (u upserted) tells(v verdict) bool {
 // upsert returns what became of each verdict by project; one that is not there
 // is of a project that was renamed, moved or deleted.
 func upsert(ctx context.Context, tx *sqlx.Tx, run Run, verdicts []verdict) (map[int64]upserted, error) {
-	rows, others, err := insert(ctx, tx, run, verdicts)
-	if err != nil || len(others) == 0 {
-		return rows, err
-	}
-	merged, err := merge(ctx, tx, run, others)
-	for _, row := range merged {
-		rows[row.ProjectID] = row
-	}
-	return rows, err
-}
-
-// merge merges verdicts into the rows that stand.
-func merge(ctx context.Context, tx *sqlx.Tx, run Run, verdicts []verdict) (rows []upserted, err error) {
+	var rows []upserted
 	c := columnsOf(verdicts)
-	err = tx.SelectContext(ctx, &rows, upsertVerdicts, run.ID, run.Scan,
+	err := tx.SelectContext(ctx, &rows, upsertVerdicts, run.ID, run.Scan,
 		pq.Array(c.ids), pq.Array(c.statuses), pq.Array(c.scans), pq.Array(c.paths), pq.Array(c.missing),
 		pq.Array(c.methods), pq.Array(c.pages), pq.Array(c.listed), pq.Array(c.contradictions), pq.Array(c.failures), pq.Array(c.errors))
-	return rows, err
+	if err != nil {
+		return nil, err
+	}
+	byProject := make(map[int64]upserted, len(rows))
+	for _, row := range rows {
+		byProject[row.ProjectID] = row
+	}
+	return byProject, nil
 }
 
 // columns are verdicts, column by column.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 
 	"regmend/shared/gitlab"
 
@@ -99,25 +100,52 @@ func (db *DB) writeOffender(ctx context.Context, run Run, v verdict, reason erro
 	return written, err
 }
 
+// writeTogether writes the results of projects without a row, and then the
+// others. In one transaction it would lock rows out of their order.
 func (db *DB) writeTogether(ctx context.Context, run Run, verdicts []verdict) (Written, error) {
 	ctx, cancel := briefly(ctx)
 	defer cancel()
-	var written Written
-	err := db.transact(ctx, nil, func(tx *sqlx.Tx) error {
-		if err := holdRun(ctx, tx, run, highest(verdicts)); err != nil {
-			return err
-		}
-		rows, err := upsert(ctx, tx, run, verdicts)
+	written, others, err := db.writeFresh(ctx, run, verdicts)
+	if err != nil || len(others) == 0 {
+		return written, err
+	}
+	err = db.hold(ctx, run, others, func(tx *sqlx.Tx) error {
+		rows, err := upsert(ctx, tx, run, others)
 		if err != nil {
 			return err
 		}
-		written = count(verdicts, rows)
-		return replaceMissing(ctx, tx, verdicts, rows)
+		written = written.plus(count(others, rows))
+		return replaceMissing(ctx, tx, others, rows)
 	})
 	if err != nil {
 		return Written{}, err
 	}
 	return written, nil
+}
+
+// writeFresh writes those of verdicts that insert can, and returns the others.
+func (db *DB) writeFresh(ctx context.Context, run Run, verdicts []verdict) (written Written, others []verdict, err error) {
+	if !slices.ContainsFunc(verdicts, verdict.fresh) {
+		return Written{}, verdicts, nil
+	}
+	err = db.hold(ctx, run, verdicts, func(tx *sqlx.Tx) (err error) {
+		written.Applied, others, err = insert(ctx, tx, run, verdicts)
+		return err
+	})
+	if err != nil {
+		return Written{}, nil, err
+	}
+	return written, others, nil
+}
+
+// hold runs write in a transaction, until whose end run stays what it is.
+func (db *DB) hold(ctx context.Context, run Run, verdicts []verdict, write func(*sqlx.Tx) error) error {
+	return db.transact(ctx, nil, func(tx *sqlx.Tx) error {
+		if err := holdRun(ctx, tx, run, highest(verdicts)); err != nil {
+			return err
+		}
+		return write(tx)
+	})
 }
 
 func count(verdicts []verdict, rows map[int64]upserted) Written {
@@ -144,31 +172,42 @@ FROM unnest($1::bigint[], $2::text[]) AS missing (project_id, name)`
 // replaceMissing makes the missing repositories those of the rows just
 // written. The rows' locks are held, so no other flush mixes in its own.
 func replaceMissing(ctx context.Context, tx *sqlx.Tx, verdicts []verdict, rows map[int64]upserted) error {
-	var replaced, ids []int64
-	var names []string
+	var replaced []int64
+	var missing missingRows
 	for _, v := range verdicts {
-		row := rows[v.project.ID]
-		if !row.tells(v) {
-			continue
-		}
-		if !row.fresh { // else there is nothing to delete
+		if rows[v.project.ID].tells(v) {
 			replaced = append(replaced, v.project.ID)
-		}
-		if v.completed == nil {
-			continue
-		}
-		for _, name := range v.completed.Missing {
-			ids, names = append(ids, v.project.ID), append(names, name)
+			missing.add(v)
 		}
 	}
-	if len(replaced) > 0 {
-		if _, err := tx.ExecContext(ctx, deleteMissing, pq.Array(replaced)); err != nil {
-			return err
-		}
-	}
-	if len(ids) == 0 {
+	if len(replaced) == 0 {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, insertMissing, pq.Array(ids), pq.Array(names))
+	if _, err := tx.ExecContext(ctx, deleteMissing, pq.Array(replaced)); err != nil {
+		return err
+	}
+	return missing.insert(ctx, tx)
+}
+
+// missingRows are rows of missing_repositories, column by column.
+type missingRows struct {
+	projects []int64
+	names    []string
+}
+
+func (m *missingRows) add(v verdict) {
+	if v.completed == nil {
+		return
+	}
+	for _, name := range v.completed.Missing {
+		m.projects, m.names = append(m.projects, v.project.ID), append(m.names, name)
+	}
+}
+
+func (m *missingRows) insert(ctx context.Context, tx *sqlx.Tx) error {
+	if len(m.names) == 0 {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, insertMissing, pq.Array(m.projects), pq.Array(m.names))
 	return err
 }
