@@ -13,6 +13,7 @@ import (
 
 	"regmend/shared/board"
 	"regmend/shared/claims"
+	"regmend/shared/haste"
 	"regmend/shared/postgres"
 	"regmend/shared/registry"
 	"regmend/shared/slots"
@@ -88,7 +89,7 @@ type Consumer struct {
 	keeper    *keeper
 	brakeman  *brakeman
 	control   control
-	haste     *haste
+	haste     *haste.Haste
 	scanned   atomic.Int64 // results stashed and not yet told to the board
 	called    atomic.Int64 // when a flush was last called for, in Unix nanoseconds
 	unstashed atomic.Bool
@@ -112,7 +113,7 @@ func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, reg 
 		board:     board.New(rdb),
 		gate:      newGate(),
 		hands:     newHands(),
-		haste:     newHaste(),
+		haste:     haste.New(),
 	}
 	rdb.AddHook(c.haste)
 	c.pool = slots.NewPool(rdb, cfg.Process, c.limits, log, cfg.Slots)
@@ -180,7 +181,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 // stop leaves in order: take no more, abandon scans, flush what they stashed.
 func (c *Consumer) stop(ctx context.Context, servers []*asynq.Server) {
 	c.gate.stop()
-	c.haste.begin()
+	c.haste.Begin()
 	var all sync.WaitGroup
 	for _, server := range servers {
 		all.Go(server.Shutdown)

@@ -11,6 +11,7 @@ import (
 	"regmend/shared/gitlab"
 	"regmend/shared/postgres"
 	"regmend/shared/postgres/postgrestest"
+	"regmend/shared/servers/proxy"
 	"regmend/shared/servers/redistest"
 	"regmend/shared/tasks"
 
@@ -60,12 +61,18 @@ INSERT INTO public.routes (source_id, source_type, path, name) SELECT id, 'Proje
 // producer starts one and returns how to stop it.
 func (o *office) producer(name string) (stop func()) {
 	o.t.Helper()
+	return o.producerOn(o.redis, name)
+}
+
+// producerOn starts one that has a client of its own.
+func (o *office) producerOn(rdb *redis.Client, name string) (stop func()) {
+	o.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	log := logrus.New()
 	log.SetOutput(o.t.Output())
 	watch := postgres.NewWatch(o.DB, log)
 	registry := func(context.Context) (string, error) { return identity, nil }
-	p := producer.New(o.DB, watch, o.redis, registry, log, producer.Config{Process: name, Interval: time.Second})
+	p := producer.New(o.DB, watch, rdb, registry, log, producer.Config{Process: name, Interval: time.Second})
 	ended := make(chan error, 2)
 	go func() { ended <- p.Run(ctx) }()
 	go func() { ended <- watch.Run(ctx) }()
@@ -84,6 +91,13 @@ func (o *office) producer(name string) (stop func()) {
 	}
 	o.t.Cleanup(stop)
 	return stop
+}
+
+// behind is a client of Redis through a door.
+func (o *office) behind(door *proxy.Proxy) *redis.Client {
+	client := redis.NewClient(&redis.Options{Addr: door.Addr(), ContextTimeoutEnabled: true})
+	o.t.Cleanup(func() { _ = client.Close() })
+	return client
 }
 
 // await waits until the condition holds.

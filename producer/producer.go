@@ -10,6 +10,7 @@ import (
 
 	"regmend/shared/board"
 	"regmend/shared/claims"
+	"regmend/shared/haste"
 	"regmend/shared/postgres"
 	"regmend/shared/stash"
 	"regmend/shared/tasks"
@@ -69,6 +70,7 @@ type Producer struct {
 	board      *board.Board
 	stash      *stash.Stash
 	claims     *claims.Claims
+	haste      *haste.Haste
 	registry   func(context.Context) (string, error)
 	rate       rate
 	remembered postgres.Remembered // a mark of Redis', to be compared with a later state
@@ -78,10 +80,11 @@ type Producer struct {
 
 // New puts a producer together. It connects to nothing yet; watch must be
 // running while Run does. registry asks the registry for its identity; it is
-// needed for the first run of all.
+// needed for the first run of all. From now on no command of rdb takes longer than a
+// few seconds; it must let a command end with its context (ContextTimeoutEnabled).
 func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, registry func(context.Context) (string, error), log logrus.FieldLogger, cfg Config) *Producer {
 	cfg = cfg.withDefaults()
-	return &Producer{
+	p := &Producer{
 		cfg:       cfg,
 		log:       log,
 		db:        db,
@@ -91,8 +94,11 @@ func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, regi
 		board:     board.New(rdb),
 		stash:     stash.New(rdb, stash.Config{}),
 		claims:    claims.New(rdb, cfg.Process, log, cfg.Claims),
+		haste:     haste.New(),
 		registry:  registry,
 	}
+	rdb.AddHook(p.haste)
+	return p
 }
 
 // Collectors returns the metrics to be registered.
@@ -100,6 +106,7 @@ func (p *Producer) Collectors() []prometheus.Collector { return p.cfg.Metrics.Co
 
 // Run produces until ctx ends.
 func (p *Producer) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, p.haste.Begin)()
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return p.lead(ctx) })
 	parts.Go(func() error { return p.keepClaims(ctx) })

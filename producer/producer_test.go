@@ -7,6 +7,7 @@ import (
 
 	"regmend/shared/board"
 	"regmend/shared/gitlab"
+	"regmend/shared/servers/proxy"
 	"regmend/shared/stash"
 	"regmend/shared/tasks"
 
@@ -186,6 +187,26 @@ func TestOrphans_AreDroppedWithoutTheForeignKey(t *testing.T) {
 	o.Exec(t, `DELETE FROM public.projects WHERE id IN ($1, $2)`, ids[2], ids[9]) // the last one, too
 	const rows = `SELECT count(*) FROM regmend.data_repair_details`
 	o.await("their results are dropped", func() bool { return o.Value(t, rows) == "8" })
+}
+
+// asynq would wait for twelve seconds.
+func TestP14_AProducerEndsWhileTheQueueIsNotToBeHad(t *testing.T) {
+	o := newOffice(t)
+	o.projects("group", 10)
+	door, err := proxy.Start(o.redis.Options().Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = door.Close() })
+	stop := o.producerOn(o.behind(door), "p")
+	o.await("all projects are queued", o.ended)
+	door.SwallowReply("smembers", 100)
+	o.await("an answer about the queues is missing", func() bool { return door.Lost() > 0 })
+	began := time.Now()
+	stop()
+	if took := time.Since(began); took > 6*time.Second {
+		t.Errorf("it took %s", took)
+	}
 }
 
 func TestP13_DisabledNothingIsEnqueued(t *testing.T) {

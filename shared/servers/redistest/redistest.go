@@ -39,6 +39,7 @@ func Client(t testing.TB, r *servers.Redis) *redis.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	options.ContextTimeoutEnabled = true
 	client := redis.NewClient(options)
 	t.Cleanup(func() {
 		if err := client.Close(); err != nil {
