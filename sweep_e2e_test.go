@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -45,11 +46,14 @@ func TestARunWithASweepThroughAKill(t *testing.T) {
 func TestWithoutTheCatalogProjectsAreScanned(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t, registrytest.Options{Auth: &registrytest.Auth{NoCatalog: true}})
-	in.fill(gitlabtest.World{Groups: []string{"g"}, Projects: []gitlabtest.Project{
-		{ID: 1, FullPath: "g/one", Repositories: []gitlabtest.Repository{{Name: "a", Pushed: true, Tagged: true, Row: true}}},
-		{ID: 2, FullPath: "g/two", Repositories: []gitlabtest.Repository{{Name: "b", Pushed: true, Tagged: true}}},
-		{ID: 3, FullPath: "g/three"},
-	}})
+	world := gitlabtest.World{Groups: []string{"g"}}
+	for i := range int64(30) {
+		world.Projects = append(world.Projects, gitlabtest.Project{
+			ID: i + 1, FullPath: fmt.Sprintf("g/app%dx", i),
+			Repositories: []gitlabtest.Repository{{Name: "a", Pushed: true, Tagged: true, Row: i > 0}},
+		})
+	}
+	in.fill(world)
 	in.migrate("strategy", "auto", "lap_interval", "1s", "flush_after", "1s")
 	s := in.analyse()
 	if s.Sweep != nil {
