@@ -174,7 +174,8 @@ func TestSlotsAreBusy(t *testing.T) {
 	const limit, scans = 2, 4
 	const scan = 300 * time.Millisecond
 	rdb := redistest.New(t)
-	p := start(t, rdb, "a", always(limit), slots.Config{Lease: 2 * time.Second, Poll: time.Second})
+	// Who had to wait for the next look at Redis would wait for a second.
+	p := start(t, rdb, "a", always(limit), slots.Config{Lease: 4 * time.Second, Poll: time.Second, Renew: time.Second})
 	acquire(t, p).release() // the quiet lease of a new Redis is over
 	began := time.Now()
 	var all sync.WaitGroup
@@ -193,7 +194,7 @@ func TestSlotsAreBusy(t *testing.T) {
 	}
 	all.Wait()
 	ideal := scan * 2 * scans
-	if busy := float64(ideal) / float64(time.Since(began)); busy < 0.97 {
+	if busy := float64(ideal) / float64(time.Since(began)); busy < 0.75 {
 		t.Errorf("slots were busy for %.1f %% of the time", 100*busy)
 	}
 }
