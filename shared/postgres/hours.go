@@ -24,14 +24,15 @@ const minutesADay = 24 * 60
 // ParseHours reads windows and their time zone, such as "22:00-06:00
 // Europe/Berlin" or "00:00-05:30,12:00-13:00 UTC"; nothing is always.
 func ParseHours(text string) (Hours, error) {
-	if text == "" {
+	if strings.TrimSpace(text) == "" {
 		return Hours{}, nil
 	}
-	list, name, ok := strings.Cut(text, " ")
-	name = strings.TrimSpace(name)
-	if !ok || name == "" {
+	words := strings.Fields(text)
+	name := words[len(words)-1]
+	if len(words) == 1 || strings.Contains(name, ":") {
 		return Hours{}, fmt.Errorf("%q has no time zone: write it as 22:00-06:00 Europe/Berlin", text)
 	}
+	list := strings.Join(words[:len(words)-1], "")
 	if name == "Local" {
 		return Hours{}, fmt.Errorf("the time zone %q differs from machine to machine: name one, such as Europe/Berlin", name)
 	}

@@ -66,6 +66,16 @@ func TestActiveHours(t *testing.T) {
 	}
 }
 
+func TestActiveHoursMayHaveSpaces(t *testing.T) {
+	const want = "22:00-06:00,12:00-13:00 Europe/Berlin"
+	if got := hours(t, " 22:00-06:00, 12:00 - 13:00   Europe/Berlin ").String(); got != want {
+		t.Errorf("String() = %q, want %q", got, want)
+	}
+	if got := hours(t, "  ").String(); got != "" {
+		t.Errorf("String() = %q, want always", got)
+	}
+}
+
 func TestP17_ActiveHoursSayWhatWouldBeRight(t *testing.T) {
 	for text, want := range map[string]string{
 		"22:00-06:00":                "has no time zone",
