@@ -27,7 +27,7 @@ func unexpected(resp *http.Response, path string, rights []access, now time.Time
 		StatusCode: resp.StatusCode,
 		Code:       errorCode(body),
 		Path:       path,
-		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now),
+		RetryAfter: askedFor(resp.Header, now),
 		noBody:     len(body) == 0,
 		version:    resp.Header.Get(versionHeader),
 	}
@@ -133,6 +133,15 @@ func (d *decoder) errorEntry() (code string, err error) {
 		return err
 	})
 	return code, err
+}
+
+// askedFor is how long an answer asks its sender to be left alone. A date is one of
+// the clock that the answer's own date is of, which may not be ours.
+func askedFor(header http.Header, now time.Time) time.Duration {
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		now = date
+	}
+	return retryAfter(header.Get("Retry-After"), now)
 }
 
 // retryAfter reads seconds (GitLab sends 1.000000) or an HTTP date; 0 for what

@@ -185,6 +185,20 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+// The registry's clock need not be ours.
+func TestADateToRetryAfterIsOfTheRegistrysClock(t *testing.T) {
+	server := registrytest.NewServer(t, registrytest.Options{})
+	client := newClient(t, server.URL)
+	s := survey(t, client, "g/p")
+	server.Fail(registrytest.Where{Kind: registrytest.List}, registrytest.Answer(429, map[string]string{
+		"Date": "Fri, 02 Jan 2026 03:04:05 GMT", "Retry-After": "Fri, 02 Jan 2026 03:04:50 GMT",
+	}, ""))
+	_, _, err := listIn(t, s, "g/p")
+	if answer := failure(t, err); answer.RetryAfter != 45*time.Second {
+		t.Errorf("RetryAfter = %s, want 45s", answer.RetryAfter)
+	}
+}
+
 func TestErrorTellsRetryAfter(t *testing.T) {
 	server := registrytest.NewServer(t, registrytest.Options{})
 	client := newClient(t, server.URL)

@@ -164,7 +164,7 @@ func (t *challengeTransport) exchange(ctx context.Context, asked challenge, righ
 	}
 	got, err := t.ask(ctx, realm, asked, scopesFor(rights))
 	if err != nil {
-		return "", refusedBy(realm, err)
+		return "", err
 	}
 	text := got.Token
 	if got.AccessToken != "" {
@@ -192,16 +192,21 @@ func (t *challengeTransport) ask(ctx context.Context, realm *url.URL, asked chal
 	// host may be one is decided here, so it is told the realm's own.
 	host, err := name.NewRegistry(realm.Host, opts...)
 	if err != nil {
-		return nil, err
+		return nil, refusedBy(realm, 0, err)
 	}
 	who := authn.Anonymous
 	if t.creds != nil {
 		who = t.creds
 	}
 	asked.params["realm"] = realm.String()
-	return transport.Exchange(ctx, host, who, &pinned{next: t.next, origin: realm}, scopes, &transport.Challenge{
+	door := &pinned{next: t.next, origin: realm}
+	got, err := transport.Exchange(ctx, host, who, door, scopes, &transport.Challenge{
 		Scheme: asked.scheme, Parameters: asked.params, Insecure: realm.Scheme == "http",
 	})
+	if err != nil {
+		return nil, refusedBy(realm, door.wait, err)
+	}
+	return got, nil
 }
 
 // allowed is the realm's URL if credentials may be sent there: to the origin
@@ -231,13 +236,17 @@ func (t *challengeTransport) allowed(raw string) (*url.URL, error) {
 func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
 
 // refusedBy is the error for a token server that gives no token. The library's
-// own text is not repeated: it holds the server's, which may hold anything.
-func refusedBy(realm *url.URL, err error) error {
-	e := &Error{outage: true, Reason: "the token server " + origin(realm) + " gives no token"}
+// own text is not repeated: it holds the server's, which may hold anything. wait is
+// how long the server asked to be left alone.
+func refusedBy(realm *url.URL, wait time.Duration, err error) error {
+	e := &Error{outage: true, Reason: "the token server " + origin(realm) + " gives no token", RetryAfter: wait}
 	var answer *transport.Error
 	if errors.As(err, &answer) {
 		e.StatusCode = answer.StatusCode
-		e.Reason += fmt.Sprintf(": %d %s: check user name and password", answer.StatusCode, http.StatusText(answer.StatusCode))
+		e.Reason += fmt.Sprintf(": %d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
+		if answer.StatusCode != http.StatusTooManyRequests && answer.StatusCode < http.StatusInternalServerError {
+			e.Reason += ": check user name and password"
+		}
 		return e
 	}
 	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
@@ -247,17 +256,23 @@ func refusedBy(realm *url.URL, err error) error {
 	return e
 }
 
-// pinned lets requests through to one origin only, redirected ones too.
+// pinned lets requests through to one origin only, redirected ones too. It is for
+// one at a time.
 type pinned struct {
 	next   http.RoundTripper
 	origin *url.URL
+	wait   time.Duration // for which the last answer asks to be left alone
 }
 
 func (p *pinned) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !sameOrigin(req.URL, p.origin) {
 		return nil, fmt.Errorf("it redirects to another host, %.80q", req.URL.Host)
 	}
-	return p.next.RoundTrip(req)
+	resp, err := p.next.RoundTrip(req)
+	if err == nil {
+		p.wait = askedFor(resp.Header, time.Now())
+	}
+	return resp, err
 }
 
 // CloseIdleConnections lets http.Client reach the network below.

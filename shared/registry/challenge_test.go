@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"regmend/shared/registry"
 	"regmend/shared/registry/registrytest"
@@ -42,6 +43,21 @@ func TestPasswordByChallenge(t *testing.T) {
 				t.Errorf("%d requests for 3 answers", got)
 			}
 		})
+	}
+}
+
+func TestATokenServerThatRefusesTellsHowLong(t *testing.T) {
+	auth := registrytest.Auth{Username: username, Password: password, TokenServer: true}
+	server := registrytest.NewServer(t, registrytest.Options{Mode: registrytest.Distribution, Auth: &auth})
+	client := newClient(t, server.URL, withPassword)
+	server.Fail(registrytest.Where{Kind: registrytest.Token}, registrytest.TooMany("7"))
+	_, err := client.Tagged(t.Context(), "g/p")
+	answer := failure(t, err)
+	if answer.RetryAfter != 7*time.Second || answer.StatusCode != 429 || !answer.Outage() {
+		t.Errorf("error = %+v, want an outage of 7 s", answer)
+	}
+	if strings.Contains(answer.Reason, "password") {
+		t.Errorf("the reason is %q, and the password is right", answer.Reason)
 	}
 }
 
