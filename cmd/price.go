@@ -82,13 +82,13 @@ func (x *parts) meter() (*meter, error) {
 	return m, err
 }
 
-func (m *meter) observe(status int, took time.Duration) {
-	if status != http.StatusOK && status != http.StatusNotFound {
+func (m *meter) observe(a registry.Answered) {
+	if a.Status != http.StatusOK && a.Status != http.StatusNotFound {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.took = append(m.took, took)
+	m.took = append(m.took, a.Took)
 }
 
 // latency is the median of what was measured since the last time.

@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"regmend/shared/postgres"
@@ -13,8 +12,9 @@ import (
 // it.
 type brakeStatus struct {
 	Slots   int          `json:"slots"`
-	UsualMS float64      `json:"usual_latency_ms"` // the registry's; 0: not known
-	Steps   []brakeTaken `json:"steps"`            // the run's last ones, the newest first
+	UsualMS float64      `json:"usual_latency_ms"`       // of the registry's small answers; 0: not known
+	LargeMS float64      `json:"usual_large_latency_ms"` // of its large ones
+	Steps   []brakeTaken `json:"steps"`                  // the run's last ones, the newest first
 }
 
 type brakeTaken struct {
@@ -43,32 +43,36 @@ func (l *looker) readKindness(ctx context.Context, s *status, state postgres.Sta
 	s.Brake = &brakeStatus{Slots: state.Slots(), Steps: []brakeTaken{}}
 	steps, err := l.db.BrakeSteps(ctx, stepsTold)
 	for _, step := range steps {
-		if step.Run == state.Run.ID {
-			s.Brake.Steps = append(s.Brake.Steps, brakeTaken{step.At, step.Was, step.Slots, step.Reason})
+		if step.Run != state.Run.ID {
+			break
 		}
+		s.Brake.Steps = append(s.Brake.Steps, brakeTaken{step.At, step.Was, step.Slots, step.Reason})
 	}
 	if len(s.Brake.Steps) > 0 {
-		s.Brake.UsualMS = float64(steps[0].Usual.Microseconds()) / 1000
+		s.Brake.UsualMS, s.Brake.LargeMS = milliseconds(steps[0].Usual.Small), milliseconds(steps[0].Usual.Large)
 	}
 	return err
 }
 
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
 // text says what the brake does, and what led to it.
 func (b *brakeStatus) text(most int) string {
-	switch {
-	case b == nil:
+	if b == nil {
 		return "off"
+	}
+	text := fmt.Sprintf("leaves %d of %s", b.Slots, counted(most, "slot", "slots"))
+	switch {
 	case b.Slots >= most:
-		return fmt.Sprintf("on, and leaves all %s", counted(most, "slot", "slots"))
+		text = fmt.Sprintf("on, and leaves all %s", counted(most, "slot", "slots"))
 	case len(b.Steps) == 0:
-		return fmt.Sprintf("on, and begins with %d of %d slots", b.Slots, most)
+		text = fmt.Sprintf("on, and begins with %d of %d slots", b.Slots, most)
 	}
-	lines := []string{fmt.Sprintf("leaves %d of %d slots", b.Slots, most)}
 	for _, step := range b.Steps[:min(len(b.Steps), stepsShown)] {
-		lines = append(lines, fmt.Sprintf("%14s%s  %2d → %2d  %s", "",
-			step.At.Local().Format(time.DateTime), step.Was, step.Slots, printable(step.Reason)))
+		text += fmt.Sprintf("\n%14s%s  %2d → %2d  %s", "",
+			step.At.Local().Format(time.DateTime), step.Was, step.Slots, printable(step.Reason))
 	}
-	return strings.Join(lines, "\n")
+	return text
 }
 
 // restsText says when scanning goes on by the active hours.

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"regmend/shared/board"
@@ -12,7 +13,8 @@ import (
 const (
 	// settles is how long a step takes to be in force everywhere and to show.
 	settles = 3 * time.Second
-	// A window has enough answers to tell a latency from, if it can be had.
+	// A window has enough answers to tell a latency from; after windowMost fewer
+	// do, however long they take.
 	windowLasts, windowMost     = 2 * time.Second, 30 * time.Second
 	windowAnswers, windowFewest = 30, 10
 	// raiseEvery is how long the registry has to be well before a slot more is
@@ -31,8 +33,6 @@ const (
 	tooSlow, tooMany, notOurs = 1.25, 1.5, 4
 	// slightly is how many times the usual latency is as good as usual.
 	slightly = 1.1
-	// leastLatency is below what the differences of latencies mean anything.
-	leastLatency = time.Millisecond
 	// Failures are a sign from so many on, and from one in so many requests.
 	leastFailures, failureShare = 3, 20
 	// recovered is how many answers have to come between two steps because of
@@ -52,9 +52,9 @@ const (
 type brake struct {
 	run   int64
 	slots int
-	usual time.Duration // 0: not known
-	noise time.Duration // by which a window's latency differs from the one's before
-	last  time.Duration // of the window before; 0: none since the last step
+	usual postgres.Latency
+	noise float64 // by which a window's ratio differs from the one's before
+	last  float64 // of the window before; 0: none since the last step
 
 	window board.Traffic
 	began  time.Time // the window, or when it may
@@ -72,8 +72,8 @@ type brake struct {
 
 // trial is a step down that has yet to show that it helps; zero: none.
 type trial struct {
-	from    int
-	latency time.Duration
+	from  int
+	ratio float64
 }
 
 // Causes of verdicts, for metrics.
@@ -101,31 +101,33 @@ func newBrake(state postgres.State, now time.Time) *brake {
 	return b
 }
 
-// observe takes in what the registry answered since the last time. busy: every
-// slot was in use; most: how many there may be at most.
+// observe takes in what the registry answered since the last time. busy: there is
+// work for all slots; most: how many there may be at most.
 func (b *brake) observe(now time.Time, seen board.Traffic, busy bool, most int) verdict {
 	if now.Before(b.began) || most < 1 {
 		return verdict{}
 	}
 	b.window.Add(seen)
-	b.answers += seen.Answers
+	b.answers += seen.Answers().Number
 	slots, lasted := min(b.slots, most), now.Sub(b.began)
 	if v := b.refused(slots); v.slots != 0 {
 		return v
 	}
-	enough := b.window.Answers >= windowAnswers && lasted >= windowLasts
-	if !enough && lasted < windowMost {
+	n := b.window.Answers().Number
+	enough := n >= windowAnswers && lasted >= windowLasts || n >= windowFewest && lasted >= windowMost
+	if !enough {
 		return verdict{}
 	}
 	w := b.window
 	b.window, b.began = board.Traffic{}, now
-	if w.Answers < windowFewest {
-		return verdict{}
+	lower := now.After(b.trusted)
+	b.usual.Small, b.usual.Large = learn(b.usual.Small, w.Small, lower), learn(b.usual.Large, w.Large, lower)
+	r := read(w, lasted, b.usual)
+	if b.last != 0 {
+		b.noise += (math.Abs(r.ratio()-b.last) - b.noise) * follows
 	}
-	latency := max(w.Took/time.Duration(w.Answers), leastLatency)
-	b.learn(now, latency)
-	waiting := float64(w.Took) / float64(lasted) * (1 - float64(b.usual)/float64(latency))
-	return b.judge(now, slots, most, busy, latency, waiting)
+	b.last = r.ratio()
+	return b.judge(now, slots, most, busy, r)
 }
 
 // refused decides what refusals and failures mean.
@@ -134,7 +136,7 @@ func (b *brake) refused(slots int) verdict {
 		b.window.Refused, b.window.Failed = 0, 0 // of tries, whether it works again
 	}
 	w := b.window
-	all := w.Answers + w.Refused + w.Failed
+	all := w.Answers().Number + w.Refused + w.Failed
 	switch {
 	case w.Refused > 0:
 		b.answers = 0
@@ -148,61 +150,55 @@ func (b *brake) refused(slots int) verdict {
 }
 
 // fewer is a quarter less, and at least one.
-func fewer(slots int) int { return max(1, min(slots-1, (3*slots+3)/4)) }
+func fewer(slots int) int { return max(1, min(slots-1, threeQuarters(slots))) }
 
-// learn follows the usual latency and how much it differs by itself.
-func (b *brake) learn(now time.Time, latency time.Duration) {
-	if b.last != 0 {
-		b.noise += (max(latency, b.last) - min(latency, b.last) - b.noise) * 3 / 10
-	}
-	b.last = latency
-	switch {
-	case b.usual == 0:
-		b.usual = latency
-	case latency < b.usual && now.After(b.trusted):
-		b.usual -= (b.usual - latency) * 3 / 10
-	}
-}
+// threeQuarters is rounded up.
+func threeQuarters(slots int) int { return (3*slots + 3) / 4 }
 
-// judge decides what the latency of a window means. waiting is how many requests
-// waited in the registry.
-func (b *brake) judge(now time.Time, slots, most int, busy bool, latency time.Duration, waiting float64) verdict {
-	ratio := float64(latency) / float64(b.usual)
+// judge decides what a window means.
+func (b *brake) judge(now time.Time, slots, most int, busy bool, r reading) verdict {
+	ratio := r.ratio()
 	if t := b.trial; t.from != 0 {
 		b.trial = trial{}
-		if ratio < notOurs && !t.helped(slots, latency) {
-			b.usual, b.trusted = max(latency, b.usual), now.Add(trustFor)
+		if ratio < notOurs && !t.helped(slots, ratio) {
+			b.trust(now, max(ratio, 1))
 			b.failed, b.patience = 0, raiseEvery
-			return verdict{min(t.from, most), becauseNotOurs, fmt.Sprintf("answers take %s with fewer slots, too: that is usual now", rounded(latency))}
+			return verdict{min(t.from, most), becauseNotOurs, fmt.Sprintf("answers take %s with fewer slots, too: that is usual now", rounded(r.latency))}
 		}
 	}
 	if slots == 1 && ratio >= notOurs && now.Sub(b.stepped) >= trustFor {
-		b.usual, b.trusted, ratio, waiting = latency, now.Add(trustFor), 1, 0 // there is no waiting for better times
+		b.trust(now, ratio) // there is no waiting for better times
+		r.usual, r.waiting, ratio = r.latency, 0, 1
 	}
-	if waiting > tooMany && float64(latency-3*b.noise) > tooSlow*float64(b.usual) {
+	if r.waiting > tooMany && ratio-3*b.noise > tooSlow {
 		b.slow++
 		if b.slow < 2 || slots == 1 {
 			return verdict{}
 		}
-		b.trial = trial{from: slots, latency: latency}
-		return verdict{fewer(slots), becauseSlow, fmt.Sprintf("answers take %s, usual are %s", rounded(latency), rounded(b.usual))}
+		b.trial = trial{from: slots, ratio: ratio}
+		return verdict{fewer(slots), becauseSlow, fmt.Sprintf("answers take %s, usual are %s", rounded(r.latency), rounded(r.usual))}
 	}
 	b.slow = 0
-	if well := waiting < 1 || ratio < slightly; !well || ratio >= notOurs || !busy {
+	if well := r.waiting < 1 || ratio < slightly; !well || ratio >= notOurs || !busy {
 		return verdict{}
 	}
-	return b.more(now, slots, most)
+	return b.more(now, slots, most, r)
+}
+
+// trust takes so many times the usual latency for the usual one, for a while.
+func (b *brake) trust(now time.Time, ratio float64) {
+	b.usual, b.trusted = times(b.usual, ratio), now.Add(trustFor)
 }
 
 // helped tells whether the latency fell by at least half of what it would have,
 // had the requests that were too many been all that made it.
-func (t trial) helped(slots int, latency time.Duration) bool {
+func (t trial) helped(slots int, ratio float64) bool {
 	gone := 1 - float64(slots)/float64(t.from)
-	return float64(latency) <= float64(t.latency)*(1-gone/2)
+	return ratio <= t.ratio*(1-gone/2)
 }
 
 // more gives slots back if it is time to.
-func (b *brake) more(now time.Time, slots, most int) verdict {
+func (b *brake) more(now time.Time, slots, most int, r reading) verdict {
 	next, wait := slots+max(1, slots/8), raiseEvery
 	if b.climbing {
 		next, wait = 2*slots, 0
@@ -214,7 +210,7 @@ func (b *brake) more(now time.Time, slots, most int) verdict {
 	if next <= slots || now.Sub(b.stepped) < wait {
 		return verdict{}
 	}
-	return verdict{next, becauseWell, fmt.Sprintf("the registry is well: answers take %s, usual are %s", rounded(b.last), rounded(b.usual))}
+	return verdict{next, becauseWell, fmt.Sprintf("the registry is well: answers take %s, usual are %s", rounded(r.latency), rounded(r.usual))}
 }
 
 // step takes the verdict as taken, from so many slots.
@@ -231,16 +227,4 @@ func (b *brake) step(now time.Time, was int, v verdict) {
 	b.slots, b.raised, b.stepped = v.slots, v.slots > was, now
 	b.slow, b.last = 0, 0
 	b.window, b.began = board.Traffic{}, now.Add(settles)
-}
-
-// rounded is a latency with as many digits as mean something.
-func rounded(d time.Duration) time.Duration {
-	switch {
-	case d < 10*time.Millisecond:
-		return d.Round(100 * time.Microsecond)
-	case d < 10*time.Second:
-		return d.Round(time.Millisecond)
-	default:
-		return d.Round(100 * time.Millisecond)
-	}
 }

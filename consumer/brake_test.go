@@ -2,151 +2,9 @@ package consumer_test
 
 import (
 	"math/rand/v2"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"regmend/consumer"
-	"regmend/shared/board"
 )
-
-// answers says what a registry answers when so many requests are in flight.
-type answers func(inFlight int, at time.Duration) (status int, took time.Duration)
-
-// queueing answers within l, as long as it has no more than room requests.
-func queueing(l time.Duration, room float64) answers {
-	return func(n int, _ time.Duration) (int, time.Duration) {
-		return 200, time.Duration(float64(l) * max(1, float64(n)/room))
-	}
-}
-
-// drive is a run of the brake against such a registry, in the time of a bubble.
-type drive struct {
-	answers answers
-	most    int
-	fixed   int // so many slots instead of the brake's; 0: the brake's
-
-	mu       sync.Mutex
-	began    time.Time
-	inFlight int
-	inForce  int
-	held     time.Time // until then all wait, after a refusal
-	seen     board.Traffic
-	steps    []taken
-	answered []time.Duration // since it began
-}
-
-// taken is a step that the brake took.
-type taken struct {
-	at         time.Duration
-	was, slots int
-	reason     string
-}
-
-// run runs for so long.
-func (d *drive) run(t *testing.T, lasts time.Duration) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		d.began = time.Now()
-		brake := consumer.NewBrake(d.began)
-		d.inForce = min(brake.Slots(), d.most)
-		if d.fixed > 0 {
-			d.inForce = d.fixed
-		}
-		for i := range d.most {
-			go d.scan(t, i, lasts)
-		}
-		for range int(lasts / time.Second) {
-			time.Sleep(time.Second)
-			if d.fixed == 0 {
-				d.look(t, brake)
-			}
-		}
-		time.Sleep(time.Minute) // until all have ended
-	})
-}
-
-// look lets the brake look; a step is in force a second later.
-func (d *drive) look(t *testing.T, brake *consumer.Brake) {
-	d.mu.Lock()
-	seen, now := d.seen, time.Now()
-	d.seen = board.Traffic{}
-	d.mu.Unlock()
-	was, reason := brake.Look(now, seen, true, d.most)
-	if reason == "" {
-		return
-	}
-	slots := brake.Slots()
-	d.steps = append(d.steps, taken{now.Sub(d.began), was, slots, reason})
-	t.Logf("%6s  %2d → %2d  %s", now.Sub(d.began), was, slots, reason)
-	time.AfterFunc(900*time.Millisecond, func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.inForce = min(slots, d.most)
-	})
-}
-
-// scan is one slot, in use while it is among those in force.
-func (d *drive) scan(t *testing.T, slot int, lasts time.Duration) {
-	for time.Since(d.began) < lasts {
-		d.mu.Lock()
-		if slot >= d.inForce || time.Now().Before(d.held) {
-			d.mu.Unlock()
-			time.Sleep(10 * time.Millisecond)
-			continue
-		}
-		d.inFlight++
-		if d.inFlight > d.most {
-			t.Errorf("%d requests in flight, max_concurrency is %d", d.inFlight, d.most)
-		}
-		status, took := d.answers(d.inFlight, time.Since(d.began))
-		d.mu.Unlock()
-		time.Sleep(took)
-		d.done(status, took)
-	}
-}
-
-func (d *drive) done(status int, took time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.inFlight--
-	switch {
-	case status == 429:
-		d.seen.Refused++
-		d.held = time.Now().Add(time.Second)
-	case status >= 500:
-		d.seen.Failed++
-	default:
-		d.seen.Add(board.Traffic{Answers: 1, Took: took})
-		d.answered = append(d.answered, time.Since(d.began))
-	}
-}
-
-// between are the smallest and the largest number of slots in a time.
-func (d *drive) between(from, to time.Duration) (least, most int) {
-	now := min(2, d.most)
-	least, most = 1<<30, 0
-	for _, s := range d.steps {
-		if s.at > from && s.at <= to {
-			least, most = min(least, now), max(most, now)
-		}
-		if s.at <= to {
-			now = s.slots
-		}
-	}
-	return min(least, now), max(most, now)
-}
-
-func (d *drive) perSecond(from, to time.Duration) float64 {
-	n := 0
-	for _, at := range d.answered {
-		if at > from && at <= to {
-			n++
-		}
-	}
-	return float64(n) / (to - from).Seconds()
-}
 
 func TestTheBrakeFindsWhatTheRegistryBears(t *testing.T) {
 	for name, l := range map[string]time.Duration{"20 ms": 20 * time.Millisecond, "200 ms": 200 * time.Millisecond} {
@@ -231,6 +89,52 @@ func TestTheBrakeLeavesAHealthyRegistryAlone(t *testing.T) {
 				t.Errorf("%d steps in %s", late, end-settled)
 			}
 		})
+	}
+}
+
+// A catalog whose pages take long, or projects with many repositories, say nothing
+// of how the registry is.
+func TestTheBrakeComparesLikeWithLike(t *testing.T) {
+	const l, end = 20 * time.Millisecond, 20 * time.Minute
+	random := rand.New(rand.NewPCG(1, 2))
+	within := func(from, to time.Duration, n time.Duration) func(time.Duration) time.Duration {
+		return func(at time.Duration) time.Duration {
+			if at >= from && at < to {
+				return n
+			}
+			return 0
+		}
+	}
+	for name, test := range map[string]struct {
+		drive       *drive
+		least, most int // slots from two minutes on
+	}{
+		"a sweep before the scans":            {&drive{answers: queueing(l, 6), page: within(0, 30*time.Second, 500*time.Millisecond)}, 5, 8},
+		"a sweep beside the scans":            {&drive{answers: queueing(l, 6), page: within(6*time.Minute, 12*time.Minute, 500*time.Millisecond)}, 5, 9},
+		"a sweep with a minute for each page": {&drive{answers: queueing(l, 100), page: within(6*time.Minute, 12*time.Minute, time.Minute)}, 16, 16},
+		"one in ten is large":                 {&drive{answers: queueing(l, 6), large: func(time.Duration) bool { return random.IntN(10) == 0 }}, 5, 9},
+		"for two minutes all are large": {&drive{answers: queueing(l, 100), large: func(at time.Duration) bool {
+			return at >= 6*time.Minute && at < 8*time.Minute || random.IntN(20) == 0
+		}}, 16, 16},
+		"all are large": {&drive{answers: queueing(l, 6), large: func(time.Duration) bool { return true }}, 5, 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := test.drive
+			d.most = 16
+			d.run(t, end)
+			if least, most := d.between(2*time.Minute, end); least < test.least || most > test.most {
+				t.Errorf("%d to %d slots are in use, want %d to %d", least, most, test.least, test.most)
+			}
+		})
+	}
+}
+
+// A registry that takes seconds for each answer gives few to tell a latency from.
+func TestTheBrakeReleasesASlowRegistry(t *testing.T) {
+	d := drive{most: 16, answers: queueing(20*time.Second, 100)}
+	d.run(t, 20*time.Minute)
+	if least, _ := d.between(10*time.Minute, 20*time.Minute); least != 16 {
+		t.Errorf("%d slots, want 16", least)
 	}
 }
 
@@ -337,6 +241,38 @@ func TestTheBrakeKeepsWithinTheCap(t *testing.T) {
 		d.run(t, 2*time.Minute)
 		if _, got := d.between(time.Minute, 2*time.Minute); got != most {
 			t.Errorf("%d slots, max_concurrency is %d", got, most)
+		}
+	}
+}
+
+func TestTheBrakeFollowsACapThatChanges(t *testing.T) {
+	caps := func(at time.Duration) int {
+		switch {
+		case at < 5*time.Minute:
+			return 16
+		case at < 7*time.Minute:
+			return 4
+		case at < 9*time.Minute:
+			return 16
+		default:
+			return 40
+		}
+	}
+	const l = 50 * time.Millisecond
+	d := drive{most: 40, cap: caps, answers: queueing(l, 100)}
+	d.run(t, 15*time.Minute)
+	for _, part := range []struct {
+		name     string
+		from, to time.Duration
+		slots    float64
+	}{
+		{"a cap of 16", 2 * time.Minute, 5 * time.Minute, 16},
+		{"lowered to 4", 5*time.Minute + 2*time.Second, 7 * time.Minute, 4},
+		{"raised again", 7*time.Minute + 2*time.Second, 9 * time.Minute, 16},
+		{"raised above what was known to be well", 14 * time.Minute, 15 * time.Minute, 40},
+	} {
+		if got := d.perSecond(part.from, part.to) * l.Seconds(); got < part.slots-0.1 || got > part.slots+0.1 {
+			t.Errorf("%s: %.1f slots are in use, want %.0f", part.name, got, part.slots)
 		}
 	}
 }

@@ -221,7 +221,7 @@ func TestARefusalHoldsAndThenHalves(t *testing.T) {
 	run := w.begin()
 	w.registry.SetLatency(latency)
 	// It has found out before that the registry bears eight.
-	found := postgres.BrakeStep{Run: run.ID, By: "test", Was: 2, Slots: 8, Usual: latency, Reason: "it is well"}
+	found := postgres.BrakeStep{Run: run.ID, By: "test", Was: 2, Slots: 8, Usual: postgres.Latency{Small: latency}, Reason: "it is well"}
 	if _, err := w.DB.TakeStep(t.Context(), 0, found); err != nil {
 		t.Fatal(err)
 	}

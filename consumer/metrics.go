@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"regmend/shared/gitlab"
+	"regmend/shared/registry"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -74,15 +75,14 @@ func (m *Metrics) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{m.scans, m.results, m.missing, m.answers, m.flushes, m.flushed, m.holdings, m.pages, m.proven, m.steps}
 }
 
-// Answer counts an answer of the registry, for the brake as well; status 0 says
-// that none came.
-func (m *Metrics) Answer(status int, took time.Duration) {
+// Answer counts an answer of the registry, for the brake as well.
+func (m *Metrics) Answer(a registry.Answered) {
 	answers := m.answered
-	if status != http.StatusOK {
-		answers = m.answers.WithLabelValues(strconv.Itoa(status))
+	if a.Status != http.StatusOK {
+		answers = m.answers.WithLabelValues(strconv.Itoa(a.Status))
 	}
-	answers.Observe(took.Seconds())
-	m.traffic.answer(status, took)
+	answers.Observe(a.Took.Seconds())
+	m.traffic.answer(a)
 }
 
 func (m *Metrics) scan(took time.Duration) { m.scans.Observe(took.Seconds()) }

@@ -3,9 +3,9 @@ package consumer
 import (
 	"net/http"
 	"sync"
-	"time"
 
 	"regmend/shared/board"
+	"regmend/shared/registry"
 )
 
 // traffic adds up what the registry answered this process until it is taken.
@@ -16,17 +16,19 @@ type traffic struct {
 
 // answer adds an answer. One that did not come (status 0) says nothing: mostly
 // its request was given up here.
-func (t *traffic) answer(status int, took time.Duration) {
+func (t *traffic) answer(a registry.Answered) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case status == http.StatusTooManyRequests:
+	case a.Status == http.StatusTooManyRequests:
 		t.seen.Refused++
-	case status >= http.StatusInternalServerError:
+	case a.Status >= http.StatusInternalServerError:
 		t.seen.Failed++
-	case status != 0:
-		t.seen.Answers++
-		t.seen.Took += took
+	case a.Status == 0:
+	case a.Large:
+		t.seen.Large.Add(board.Answers{Number: 1, Took: a.Took})
+	default:
+		t.seen.Small.Add(board.Answers{Number: 1, Took: a.Took})
 	}
 }
 

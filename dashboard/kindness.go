@@ -1,6 +1,11 @@
 package dashboard
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+
+	"regmend/shared/postgres"
+)
 
 // brakeLine says what the brake leaves of the cap, "" where that is all of it.
 func brakeLine(s snapshot) string {
@@ -32,10 +37,13 @@ func (out scrape) kindness(s snapshot) {
 	settings := s.state.Settings
 	out.gauge("requests_per_second", "How many requests may be sent to the registry in a second, over all consumers; 0: no limit.", float64(settings.PerSecond))
 	out.gauge("brake_slots", "How many slots the brake leaves, max_concurrency at most.", float64(s.state.Slots()))
-	usual := 0.0
+	var usual postgres.Latency
 	if s.state.Brake.Run == s.state.Run.ID {
-		usual = s.state.Brake.Usual.Seconds()
+		usual = s.state.Brake.Usual
 	}
-	out.gauge("brake_usual_latency_seconds", "The registry's latency while nothing waits in it, as the brake knows it; 0: not known.", usual)
+	for kind, latency := range map[string]time.Duration{"small": usual.Small, "large": usual.Large} {
+		out.seconds("brake_usual_latency_seconds", "The registry's latency while nothing waits in it, as the brake's last step knew it; 0: not known.",
+			latency, label{"answers", kind})
+	}
 	out.flag("active_now", "Whether it is within active_hours.", settings.ActiveHours.Include(s.at))
 }

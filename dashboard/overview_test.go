@@ -131,7 +131,7 @@ func hoursFromNow(n int) string {
 // braked lets the brake leave so many slots.
 func (s site) braked(t *testing.T, slots int) {
 	t.Helper()
-	step := postgres.BrakeStep{Run: 1, By: "test", Was: 8, Slots: slots, Usual: 20 * time.Millisecond, Reason: "slow"}
+	step := postgres.BrakeStep{Run: 1, By: "test", Was: 8, Slots: slots, Usual: postgres.Latency{Small: 20 * time.Millisecond}, Reason: "slow"}
 	if _, err := s.db.DB.TakeStep(t.Context(), 0, step); err != nil {
 		t.Fatal(err)
 	}
@@ -145,6 +145,6 @@ func TestMetricsTellHowKindItIs(t *testing.T) {
 	s.set(t, "active_hours", hoursFromNow(2))
 	s.braked(t, 3)
 	mustContain(t, get(t, s.url+"/metrics").body,
-		"regmend_requests_per_second 25", "regmend_brake_slots 3", "regmend_brake_usual_latency_seconds 0.02", "regmend_active_now 0",
+		"regmend_requests_per_second 25", "regmend_brake_slots 3", `regmend_brake_usual_latency_seconds{answers="small"} 0.02`, `regmend_brake_usual_latency_seconds{answers="large"} 0`, "regmend_active_now 0",
 	)
 }

@@ -13,12 +13,14 @@ CREATE TABLE regmend.brake_steps (
     was      integer NOT NULL CHECK (was > 0),
     slots    integer NOT NULL CHECK (slots > 0),
     usual_us bigint NOT NULL CHECK (usual_us >= 0),
+    usual_large_us bigint NOT NULL CHECK (usual_large_us >= 0),
     reason   text NOT NULL CHECK (reason <> '')
 );
 
 COMMENT ON TABLE regmend.brake_steps IS 'How many slots the brake left, and why; the highest id is in force, in its run';
 COMMENT ON COLUMN regmend.brake_steps.follows IS 'The step before; 0: none';
-COMMENT ON COLUMN regmend.brake_steps.usual_us IS 'The registry''s usual latency in microseconds; 0: not known';
+COMMENT ON COLUMN regmend.brake_steps.usual_us IS 'What small answers of the registry usually take, in microseconds; 0: not known';
+COMMENT ON COLUMN regmend.brake_steps.usual_large_us IS 'The same of pages of the catalog and large listings';
 
 ALTER TABLE regmend.settings
     DROP CONSTRAINT settings_key_check,

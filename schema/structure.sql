@@ -21,10 +21,12 @@ CREATE TABLE regmend.brake_steps (
     was integer NOT NULL,
     slots integer NOT NULL,
     usual_us bigint NOT NULL,
+    usual_large_us bigint NOT NULL,
     reason text NOT NULL,
     CONSTRAINT brake_steps_reason_check CHECK ((reason <> ''::text)),
     CONSTRAINT brake_steps_run_id_check CHECK ((run_id > 0)),
     CONSTRAINT brake_steps_slots_check CHECK ((slots > 0)),
+    CONSTRAINT brake_steps_usual_large_us_check CHECK ((usual_large_us >= 0)),
     CONSTRAINT brake_steps_usual_us_check CHECK ((usual_us >= 0)),
     CONSTRAINT brake_steps_was_check CHECK ((was > 0))
 );
@@ -45,7 +47,13 @@ COMMENT ON COLUMN regmend.brake_steps.follows IS 'The step before; 0: none';
 -- Name: COLUMN brake_steps.usual_us; Type: COMMENT; Schema: regmend; Owner: -
 --
 
-COMMENT ON COLUMN regmend.brake_steps.usual_us IS 'The registry''s usual latency in microseconds; 0: not known';
+COMMENT ON COLUMN regmend.brake_steps.usual_us IS 'What small answers of the registry usually take, in microseconds; 0: not known';
+
+--
+-- Name: COLUMN brake_steps.usual_large_us; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.brake_steps.usual_large_us IS 'The same of pages of the catalog and large listings';
 
 --
 -- Name: brake_steps_id_seq; Type: SEQUENCE; Schema: regmend; Owner: -

@@ -10,18 +10,34 @@ import (
 
 // Traffic is what the registry answered in a while.
 type Traffic struct {
-	Answers int64         // neither refusals nor failures
-	Took    time.Duration // those, together
-	Refused int64         // 429
-	Failed  int64         // 5xx
+	Small, Large Answers // neither refusals nor failures
+	Refused      int64   // 429
+	Failed       int64   // 5xx
+}
+
+// Answers are some answers, and how long they took together.
+type Answers struct {
+	Number int64
+	Took   time.Duration
 }
 
 // Add adds other traffic.
 func (t *Traffic) Add(other Traffic) {
-	t.Answers += other.Answers
-	t.Took += other.Took
+	t.Small.Add(other.Small)
+	t.Large.Add(other.Large)
 	t.Refused += other.Refused
 	t.Failed += other.Failed
+}
+
+// Add adds other answers.
+func (a *Answers) Add(other Answers) {
+	a.Number += other.Number
+	a.Took += other.Took
+}
+
+// Answers are those of both kinds.
+func (t *Traffic) Answers() Answers {
+	return Answers{t.Small.Number + t.Large.Number, t.Small.Took + t.Large.Took}
 }
 
 // trafficTTL is how long traffic is kept that nobody takes.
@@ -32,7 +48,8 @@ const trafficTTL = time.Minute
 //
 // KEYS: traffic, lock
 // ARGV: holder, lease in ms, ttl in ms, then: field, number, ...
-// Result: field, number, ... for the holder, else nothing
+// Result: for the holder the numbers of all, in the order of the fields, else
+// nothing
 var trafficScript = redis.NewScript(`
 for i = 4, #ARGV, 2 do
   redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
@@ -43,9 +60,12 @@ if holder and holder ~= ARGV[1] then
   return {}
 end
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
-local all = redis.call('HMGET', KEYS[1], 'answers', 'took', 'refused', 'failed')
+local all = {}
+for i = 4, #ARGV, 2 do
+  table.insert(all, tonumber(redis.call('HGET', KEYS[1], ARGV[i])))
+end
 redis.call('DEL', KEYS[1])
-return {tonumber(all[1] or 0), tonumber(all[2] or 0), tonumber(all[3] or 0), tonumber(all[4] or 0)}
+return all
 `)
 
 // ReportTraffic adds what one process saw. Who holds the lock of that name, or
@@ -54,14 +74,20 @@ return {tonumber(all[1] or 0), tonumber(all[2] or 0), tonumber(all[3] or 0), ton
 func (b *Board) ReportTraffic(ctx context.Context, name, holder string, lease time.Duration, seen Traffic) (all Traffic, mine bool, err error) {
 	args := []any{
 		holder, lease.Milliseconds(), trafficTTL.Milliseconds(),
-		"answers", seen.Answers, "took", seen.Took.Microseconds(), "refused", seen.Refused, "failed", seen.Failed,
+		"small", seen.Small.Number, "small_took", seen.Small.Took.Microseconds(),
+		"large", seen.Large.Number, "large_took", seen.Large.Took.Microseconds(),
+		"refused", seen.Refused, "failed", seen.Failed,
 	}
 	n, err := trafficScript.Run(ctx, b.rdb, []string{trafficKey(), lockKey(name)}, args...).Int64Slice()
 	if err != nil {
 		return Traffic{}, false, fmt.Errorf("report traffic: %w", err)
 	}
-	if len(n) != 4 {
+	if len(n) != 6 {
 		return Traffic{}, false, nil
 	}
-	return Traffic{Answers: n[0], Took: time.Duration(n[1]) * time.Microsecond, Refused: n[2], Failed: n[3]}, true, nil
+	return Traffic{
+		Small:   Answers{n[0], time.Duration(n[1]) * time.Microsecond},
+		Large:   Answers{n[2], time.Duration(n[3]) * time.Microsecond},
+		Refused: n[4], Failed: n[5],
+	}, true, nil
 }

@@ -16,16 +16,19 @@ const FirstSlots = 2
 
 // BrakeStep is one change of how many slots may be in use below max_concurrency.
 type BrakeStep struct {
-	ID    int64 // 0: there is none
-	Run   int64
-	At    time.Time
-	By    string
-	Was   int // slots before
-	Slots int // slots from then on
-	// Usual is the registry's latency while nothing waits in it; 0: not known.
-	Usual  time.Duration
+	ID     int64 // 0: there is none
+	Run    int64
+	At     time.Time
+	By     string
+	Was    int // slots before
+	Slots  int // slots from then on
+	Usual  Latency
 	Reason string
 }
+
+// Latency is how long the registry's answers take while nothing waits in it, small
+// ones and large ones; 0: not known.
+type Latency struct{ Small, Large time.Duration }
 
 // BrakeSlots is how many slots the brake leaves, be it on or off.
 func (s State) BrakeSlots() int {
@@ -49,10 +52,10 @@ const keptSteps = 1000
 
 const insertStep = `
 WITH old AS (
-    DELETE FROM regmend.brake_steps WHERE id <= $1::bigint - $7
+    DELETE FROM regmend.brake_steps WHERE id <= $1::bigint - $9
 )
-INSERT INTO regmend.brake_steps (follows, run_id, taken_by, was, slots, usual_us, reason)
-SELECT $1, $2, $3, $4, $5, $6, $8
+INSERT INTO regmend.brake_steps (follows, run_id, taken_by, was, slots, usual_us, usual_large_us, reason)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8
 WHERE $2 = (SELECT max(id) FROM regmend.runs)
 ON CONFLICT (follows) DO NOTHING
 RETURNING id, taken_at`
@@ -64,7 +67,7 @@ func (db *DB) TakeStep(ctx context.Context, after int64, step BrakeStep) (BrakeS
 	ctx, cancel := briefly(ctx)
 	defer cancel()
 	err := db.sql.QueryRowxContext(ctx, insertStep, after, step.Run, step.By, step.Was, step.Slots,
-		step.Usual.Microseconds(), keptSteps, step.Reason).Scan(&step.ID, &step.At)
+		step.Usual.Small.Microseconds(), step.Usual.Large.Microseconds(), step.Reason, keptSteps).Scan(&step.ID, &step.At)
 	if errors.Is(err, sql.ErrNoRows) {
 		return BrakeStep{}, ErrStepTaken
 	}
@@ -73,7 +76,7 @@ func (db *DB) TakeStep(ctx context.Context, after int64, step BrakeStep) (BrakeS
 }
 
 const (
-	stepColumns = `id, run_id, taken_at, taken_by, was, slots, usual_us, reason`
+	stepColumns = `id, run_id, taken_at, taken_by, was, slots, usual_us, usual_large_us, reason`
 
 	selectSteps = `SELECT ` + stepColumns + ` FROM regmend.brake_steps ORDER BY id DESC LIMIT $1`
 )
@@ -100,13 +103,15 @@ type stepRow struct {
 	TakenBy string    `db:"taken_by" json:"taken_by"`
 	Was     int       `db:"was" json:"was"`
 	Slots   int       `db:"slots" json:"slots"`
-	UsualUS int64     `db:"usual_us" json:"usual_us"`
+	SmallUS int64     `db:"usual_us" json:"usual_us"`
+	LargeUS int64     `db:"usual_large_us" json:"usual_large_us"`
 	Reason  string    `db:"reason" json:"reason"`
 }
 
 func (row stepRow) step() BrakeStep {
+	usual := Latency{Small: time.Duration(row.SmallUS) * time.Microsecond, Large: time.Duration(row.LargeUS) * time.Microsecond}
 	return BrakeStep{
 		ID: row.ID, Run: row.Run, At: row.TakenAt.UTC(), By: row.TakenBy,
-		Was: row.Was, Slots: row.Slots, Usual: time.Duration(row.UsualUS) * time.Microsecond, Reason: row.Reason,
+		Was: row.Was, Slots: row.Slots, Usual: usual, Reason: row.Reason,
 	}
 }

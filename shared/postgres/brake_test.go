@@ -15,7 +15,7 @@ import (
 )
 
 func step(run postgres.Run, was, slots int) postgres.BrakeStep {
-	return postgres.BrakeStep{Run: run.ID, By: "a", Was: was, Slots: slots, Usual: 1500 * time.Microsecond, Reason: "slow"}
+	return postgres.BrakeStep{Run: run.ID, By: "a", Was: was, Slots: slots, Usual: postgres.Latency{Small: 1500 * time.Microsecond, Large: time.Second}, Reason: "slow"}
 }
 
 func take(t *testing.T, db *postgrestest.Database, after int64, s postgres.BrakeStep) postgres.BrakeStep {
@@ -100,8 +100,8 @@ func TestOfManyWhoWantTheBrakesNextStepOneTakesIt(t *testing.T) {
 func TestTheBrakesStepsAreBounded(t *testing.T) {
 	db := postgrestest.New(t)
 	run := db.Run(t)
-	db.Exec(t, `INSERT INTO regmend.brake_steps (follows, run_id, taken_by, was, slots, usual_us, reason)
-SELECT i - 1, $1, 'a', 2, 2, 0, 'slow' FROM generate_series(1, 1500) AS i ORDER BY i`, run.ID)
+	db.Exec(t, `INSERT INTO regmend.brake_steps (follows, run_id, taken_by, was, slots, usual_us, usual_large_us, reason)
+SELECT i - 1, $1, 'a', 2, 2, 0, 0, 'slow' FROM generate_series(1, 1500) AS i ORDER BY i`, run.ID)
 	last := take(t, db, 1500, step(run, 2, 3))
 	if got := db.Value(t, `SELECT count(*) || ' ' || max(id) FROM regmend.brake_steps`); got != "1001 1501" {
 		t.Errorf("%s steps are kept and the last, want 1001 1501", got)

@@ -48,6 +48,16 @@ func TestEveryRequestIsAdmitted(t *testing.T) {
 			if _, err := client.Inspect(t.Context(), []string{"g/p/r00001"}); err != nil {
 				t.Fatal(err)
 			}
+			if _, _, err := client.GrantsCatalog(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			walk, err := client.CatalogWalk(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := walk.Page(t.Context(), ""); err != nil {
+				t.Fatal(err)
+			}
 			if got, want := int(admitted.Load()), server.Count(); got != want || want < 10 {
 				t.Errorf("%d requests were admitted, %d came", got, want)
 			}
@@ -69,8 +79,8 @@ func TestWaitingToBeAdmittedIsNotTheRegistrysTime(t *testing.T) {
 				return fmt.Errorf("not admitted: %w", context.Cause(ctx))
 			}
 		}
-		cfg.Observe = func(_ int, took time.Duration) {
-			if took > 100*time.Millisecond {
+		cfg.Observe = func(a registry.Answered) {
+			if a.Took > 100*time.Millisecond {
 				observed.Add(1)
 			}
 		}

@@ -42,7 +42,7 @@ func (cfg Config) withDefaults() Config {
 		cfg.Admit = func(context.Context) error { return nil }
 	}
 	if cfg.Observe == nil {
-		cfg.Observe = func(int, time.Duration) {}
+		cfg.Observe = func(Answered) {}
 	}
 	if cfg.Log == nil {
 		cfg.Log = &logrus.Logger{Out: io.Discard, Formatter: new(logrus.TextFormatter), Level: logrus.PanicLevel}

@@ -164,16 +164,42 @@ func TestInspectWithoutRights(t *testing.T) {
 	}
 }
 
+func TestLargeAnswersAreTold(t *testing.T) {
+	server := registrytest.NewServer(t, registrytest.Options{})
+	pushMany(server.Registry, "g/many", 100)
+	pushMany(server.Registry, "g/few", 2)
+	var seen []bool
+	client := newClient(t, server.URL, func(cfg *registry.Config) {
+		cfg.Observe = func(a registry.Answered) { seen = append(seen, a.Large) }
+	})
+	s := survey(t, client, "g/few", "g/many", "g/none", "nobody/app")
+	seen = nil
+	for _, path := range []string{"g/few", "g/many", "g/none", "nobody/app"} {
+		if _, _, err := listIn(t, s, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := client.Tagged(t.Context(), "g/few/r00001"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := client.CatalogPage(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]bool{false, true, false, false, false, true}, seen); diff != "" {
+		t.Errorf("large (-want +got):\n%s", diff)
+	}
+}
+
 func TestObserve(t *testing.T) {
 	server := registrytest.NewServer(t, registrytest.Options{})
 	server.Fail(registrytest.Where{Kind: registrytest.Probe}, registrytest.Drop())
 	var seen []int
 	client := newClient(t, server.URL, func(cfg *registry.Config) {
-		cfg.Observe = func(status int, took time.Duration) {
-			if took <= 0 {
-				t.Errorf("an answer after %v", took)
+		cfg.Observe = func(a registry.Answered) {
+			if a.Took <= 0 {
+				t.Errorf("an answer after %v", a.Took)
 			}
-			seen = append(seen, status)
+			seen = append(seen, a.Status)
 		}
 	})
 	if _, err := client.Probe(t.Context()); err == nil {

@@ -68,11 +68,23 @@ type Config struct {
 	// server, or the cause of ctx. What it takes does not count as the registry's
 	// time. By default everything goes at once. It is called concurrently.
 	Admit func(ctx context.Context) error
-	// Observe is told the status of each answer and how long it took to come;
-	// status 0: none came. It is called concurrently.
-	Observe func(status int, took time.Duration)
+	// Observe is told of each answer, and of each that did not come. It is called
+	// concurrently.
+	Observe func(Answered)
 	// Log gets a debug line for each page. Nothing is logged by default.
 	Log logrus.FieldLogger
+}
+
+// Answered is what can be told of an answer, of the registry or its token server,
+// before it is read.
+type Answered struct {
+	// Status is 0 where none came.
+	Status int
+	// Took is how long it took to come.
+	Took time.Duration
+	// Large: it is a page of the catalog, or may have more than a few names in it.
+	// Such answers take longer than those that say that there is nothing.
+	Large bool
 }
 
 // Client asks one registry. It is safe for concurrent use.

@@ -92,7 +92,7 @@ func TestTheCallersEndInTheMiddleOfABodyIsTheCallersError(t *testing.T) {
 	why := errors.New("the slot is lost")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	client := newClient(t, server.URL, func(cfg *registry.Config) {
-		cfg.Observe = func(int, time.Duration) {
+		cfg.Observe = func(registry.Answered) {
 			if len(server.Requests(registrytest.List)) > 0 { // its header is there
 				cancel(why)
 			}

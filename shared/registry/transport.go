@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -60,18 +61,32 @@ func rootsWith(caFile string) (*x509.CertPool, error) {
 // observer tells of each answer of the registry and its token server.
 type observer struct {
 	next    http.RoundTripper
-	observe func(status int, took time.Duration)
+	observe func(Answered)
 }
 
 func (o *observer) RoundTrip(req *http.Request) (*http.Response, error) {
 	began := time.Now()
 	resp, err := o.next.RoundTrip(req)
-	status := 0
+	seen := Answered{Took: time.Since(began)}
 	if err == nil {
-		status = resp.StatusCode
+		seen.Status, seen.Large = resp.StatusCode, isLarge(resp)
 	}
-	o.observe(status, time.Since(began))
+	o.observe(seen)
 	return resp, err
+}
+
+// smallBody is what a body has at most that names little or nothing.
+const smallBody = 2 << 10
+
+func isLarge(resp *http.Response) bool {
+	switch {
+	case resp.StatusCode != http.StatusOK:
+		return false
+	case strings.HasSuffix(resp.Request.URL.Path, routeCatalog):
+		return true
+	default:
+		return resp.ContentLength < 0 || resp.ContentLength > smallBody
+	}
 }
 
 // CloseIdleConnections lets http.Client reach the network below the layers.
