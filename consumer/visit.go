@@ -23,8 +23,9 @@ const (
 	// mostHeld bounds the names of one project that have no row, in bytes; more
 	// than anyone has, and a registry that lies must not fill memory.
 	mostHeld = 16 << 20
-	// judgeEvery bounds the work that a kill can destroy.
-	judgeEvery = time.Second
+	// judgeEvery bounds the work that a kill can destroy, and worthAProof from how
+	// many listings on that is worth the request which proves empty ones.
+	judgeEvery, worthAProof = time.Second, 10
 	// salvageTimeout is how long an abandoned attempt may take to keep what it
 	// did.
 	salvageTimeout = 1500 * time.Millisecond
@@ -115,13 +116,21 @@ func (v *visit) listAll(ctx context.Context) error {
 		if err := v.project(ctx, p); err != nil {
 			return err
 		}
-		if v.names >= judgeNames || len(v.listings) > 0 && time.Since(v.heardAt) >= judgeEvery {
+		if v.names >= judgeNames || v.due() {
 			if err := v.judge(ctx); err != nil {
 				return err
 			}
 		}
 	}
 	return v.proveListings(ctx)
+}
+
+// due tells whether what was listed is old enough to be judged before the rest is
+// listed. Where the registry is slow, or is to be asked slowly, a proof for every few
+// listings would cost as much as they do.
+func (v *visit) due() bool {
+	n := len(v.listings)
+	return n > 0 && time.Since(v.heardAt) >= judgeEvery && (n >= worthAProof || v.proven() == n)
 }
 
 // salvage stashes what can be judged without the registry, for the attempt was

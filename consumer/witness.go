@@ -19,6 +19,9 @@ const (
 	// witnessSample is how many container repositories are looked for at most,
 	// and witnessQuorum below how many no share is demanded.
 	witnessSample, witnessQuorum = 200, 20
+	// witnessTakes is how many seconds of requests_per_second a hearing may take,
+	// while the quorum allows it: it is heard again and again.
+	witnessTakes = 20
 	// The witness is heard again after hearAfter, and its word is worth
 	// nothing after witnessFor.
 	hearAfter, witnessFor = 4 * time.Minute, 10 * time.Minute
@@ -57,7 +60,7 @@ func trust(heard board.Witness, run int64, registry string, share int, now time.
 // and returns it. An error says that there is none. The project of the last
 // repository found becomes the control.
 func (w *witness) hear(ctx context.Context, state postgres.State) (board.Witness, error) {
-	sample, err := w.db.Sample(ctx, witnessSample)
+	sample, err := w.db.Sample(ctx, sampleSize(state.Settings.PerSecond))
 	if err != nil {
 		return board.Witness{}, databaseError{err}
 	}
@@ -83,6 +86,13 @@ func (w *witness) hear(ctx context.Context, state postgres.State) (board.Witness
 		}
 	}
 	return heard, w.board.SetWitness(ctx, heard, witnessFor)
+}
+
+func sampleSize(perSecond int) int {
+	if perSecond == 0 {
+		return witnessSample
+	}
+	return min(witnessSample, max(witnessQuorum, witnessTakes*perSecond))
 }
 
 // count counts into heard what the registry holds of the sample, until the
