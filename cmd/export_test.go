@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"strings"
 	"time"
 
 	"regmend/shared/postgres"
@@ -105,7 +106,13 @@ func Alongside(ctx context.Context, work func(context.Context) error, helpers ..
 
 type Price = price
 
-func (p price) Takes() time.Duration { return p.takes() }
+func (p price) Takes() time.Duration { return p.takes(p.Slots) }
+
+func (p price) Text() string {
+	var text strings.Builder
+	p.print(&text)
+	return text.String()
+}
 
 func JudgeKindness(state postgres.State, now time.Time) []string {
 	return lines(judgeKindness(state, now))

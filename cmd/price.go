@@ -22,20 +22,22 @@ type price struct {
 	Projects  int64
 	Requests  int64         // at least
 	Latency   time.Duration // of one, as measured now
-	Slots     int           // in use at once
+	Slots     int           // max_concurrency, or less if the work cannot use that
+	Left      int           // as many of them the brake found out that the registry bears; 0: nothing is known
 	PerSecond int           // 0: as many as the slots allow
+	Hours     string        // "": always
 }
 
 // usedRate is how much of requests_per_second is used where there is work: the
 // rest sees to it that no second has more.
 const usedRate = 0.9
 
-// takes is how long the work takes; negative: for ever.
-func (p price) takes() time.Duration {
-	if p.Slots < 1 {
+// takes is how long the work takes with so many slots; negative: for ever.
+func (p price) takes(slots int) time.Duration {
+	if slots < 1 {
 		return -1
 	}
-	seconds := float64(p.Requests) * p.Latency.Seconds() / float64(p.Slots)
+	seconds := float64(p.Requests) * p.Latency.Seconds() / float64(slots)
 	if p.PerSecond > 0 {
 		seconds = max(seconds, float64(p.Requests)/(usedRate*float64(p.PerSecond)))
 	}
@@ -44,14 +46,32 @@ func (p price) takes() time.Duration {
 
 // print tells the price before it is paid.
 func (p price) print(out io.Writer) {
-	pace := fmt.Sprintf("%s at once", counted(p.Slots, "request", "requests"))
+	line := func(subject, format string, args ...any) {
+		fmt.Fprintf(out, "%-16s  %s\n", subject, fmt.Sprintf(format, args...))
+	}
+	projects := thousands(p.Projects) + " projects"
+	if p.Projects == 1 {
+		projects = "1 project"
+	}
+	line("requests", "at least %s, for %s", thousands(p.Requests), projects)
+	line("a request takes", "%s, as measured now", p.Latency)
+	line("allowed", "%s", p.pace())
+	line("estimated time", "%s", estimated(p.takes(p.Slots)))
+	if slower := estimated(p.takes(p.Left)); p.Left > 0 && slower != estimated(p.takes(p.Slots)) {
+		line("with the brake", "%s, as it leaves %s now", slower, counted(p.Left, "slot", "slots"))
+	}
+}
+
+// pace is what is allowed.
+func (p price) pace() string {
+	pace := counted(p.Slots, "request", "requests") + " at once"
 	if p.PerSecond > 0 {
 		pace += fmt.Sprintf(", at most %d a second", p.PerSecond)
 	}
-	fmt.Fprintf(out, "%-16s  at least %s, for %s\n", "requests", thousands(p.Requests), counted(int(p.Projects), "project", "projects"))
-	fmt.Fprintf(out, "%-16s  %s, as measured now\n", "a request takes", p.Latency)
-	fmt.Fprintf(out, "%-16s  %s\n", "allowed", pace)
-	fmt.Fprintf(out, "%-16s  %s\n", "estimated time", estimated(p.takes()))
+	if p.Hours != "" {
+		pace += ", within " + p.Hours + " only"
+	}
+	return pace
 }
 
 func estimated(d time.Duration) string {
@@ -63,7 +83,12 @@ func estimated(d time.Duration) string {
 
 // rates are those of the state, as far as they are not the work's own.
 func rates(state postgres.State) price {
-	return price{Slots: state.Slots(), PerSecond: state.Settings.PerSecond}
+	s := state.Settings
+	p := price{Slots: s.MaxConcurrency, PerSecond: s.PerSecond, Hours: s.ActiveHours.String()}
+	if s.Brake && state.Brake.ID != 0 && state.Brake.Run == state.Run.ID {
+		p.Left = min(p.Slots, state.Brake.Slots)
+	}
+	return p
 }
 
 // meter is a client of the registry that measures its answers.

@@ -1,10 +1,13 @@
 package cmd_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"regmend/cmd"
+
+	gocmp "github.com/google/go-cmp/cmp"
 )
 
 func TestPrice(t *testing.T) {
@@ -25,5 +28,26 @@ func TestPrice(t *testing.T) {
 	}
 	if got := (cmd.Price{Requests: 1 << 60, Latency: time.Hour, Slots: 1}).Takes(); got < 100*365*24*time.Hour {
 		t.Errorf("a price beyond counting takes %s", got)
+	}
+}
+
+// The brake's number is where the registry was, the cap is what is allowed.
+func TestPriceText(t *testing.T) {
+	price := cmd.Price{
+		Projects: 24_000, Requests: 24_000, Latency: 20 * time.Millisecond, Slots: 16, Left: 4,
+		PerSecond: 500, Hours: "22:00-06:00 Europe/Berlin",
+	}
+	const want = `requests          at least 24,000, for 24,000 projects
+a request takes   20ms, as measured now
+allowed           16 requests at once, at most 500 a second, within 22:00-06:00 Europe/Berlin only
+estimated time    about 53 s
+with the brake    about 2 min, as it leaves 4 slots now
+`
+	if diff := gocmp.Diff(want, price.Text()); diff != "" {
+		t.Errorf("text (-want +got):\n%s", diff)
+	}
+	price.PerSecond = 10 // the slots are no matter then
+	if text := price.Text(); strings.Contains(text, "with the brake") {
+		t.Errorf("the brake is told of where it changes nothing:\n%s", text)
 	}
 }
