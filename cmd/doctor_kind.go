@@ -8,7 +8,7 @@ import (
 
 // judgeKindness tells what keeps regmend below max_concurrency now.
 func judgeKindness(state postgres.State, now time.Time) []finding {
-	findings := []finding{judgeBrake(state)}
+	findings := []finding{judgeBrake(state, now)}
 	s := state.Settings
 	if s.PerSecond > 0 {
 		findings = append(findings, ok("setting requests_per_second", "%s a second, over all consumers", counted(s.PerSecond, "request", "requests")))
@@ -19,22 +19,26 @@ func judgeKindness(state postgres.State, now time.Time) []finding {
 	return findings
 }
 
-func judgeBrake(state postgres.State) finding {
+// climbs is for how long after a step up the brake may be about to take another.
+const climbs = time.Minute
+
+func judgeBrake(state postgres.State, now time.Time) finding {
 	const subject = "setting brake"
-	most := state.Settings.MaxConcurrency
-	left := state.Slots()
+	most, left, last := state.Settings.MaxConcurrency, state.Slots(), state.Brake
 	switch {
 	case !state.Settings.Brake:
 		return ok(subject, "off: a registry that is slow or fails is asked as much as any")
 	case left == most:
 		return ok(subject, "on, and leaves %s", counted(left, "slot", "slots"))
-	case state.Brake.ID == 0 || state.Brake.Run != state.Run.ID:
+	case last.ID == 0 || last.Run != state.Run.ID:
 		return ok(subject, "on, and begins with %d of %d slots", left, most)
+	case last.Slots > last.Was && now.Sub(last.At) < climbs:
+		return ok(subject, "it leaves %d of %d slots, and gives them back while the registry is well", left, most)
 	case 2*left <= most:
 		return warn(subject, "the registry bears no more: mend that, or lower max_concurrency; regmend status shows what the brake did",
-			"it leaves %d of %d slots: %s", left, most, state.Brake.Reason)
+			"it leaves %d of %d slots: %s", left, most, last.Reason)
 	default:
-		return ok(subject, "it leaves %d of %d slots: %s", left, most, state.Brake.Reason)
+		return ok(subject, "it leaves %d of %d slots: %s", left, most, last.Reason)
 	}
 }
 

@@ -237,6 +237,7 @@ func TestDoctorOnKindness(t *testing.T) {
 		"it leaves all":           {postgres.State{Settings: postgres.Settings{MaxConcurrency: 8, Brake: true}, Run: run, Brake: step(8)}, "ok    setting brake: on, and leaves 8 slots…"},
 		"it leaves most":          {postgres.State{Settings: postgres.Settings{MaxConcurrency: 8, Brake: true}, Run: run, Brake: step(6)}, "ok    setting brake: it leaves 6 of 8 slots: it refused…"},
 		"it leaves half":          {postgres.State{Settings: postgres.Settings{MaxConcurrency: 8, Brake: true}, Run: run, Brake: step(4)}, "warn  setting brake: it leaves 4 of 8…lower max_concurrency"},
+		"it climbs":               {postgres.State{Settings: postgres.Settings{MaxConcurrency: 8, Brake: true}, Run: run, Brake: postgres.BrakeStep{ID: 9, Run: 3, Was: 2, Slots: 4, At: noon.Add(-5 * time.Second), Reason: "it is well"}}, "ok    setting brake: it leaves 4 of 8 slots, and gives them back…"},
 		"a step of another run":   {postgres.State{Settings: postgres.Settings{MaxConcurrency: 8, Brake: true}, Run: postgres.Run{ID: 4}, Brake: step(4)}, "ok    setting brake: on, and begins with 2 of 8…"},
 		"a rate":                  {postgres.State{Settings: postgres.Settings{PerSecond: 25}}, "ok    setting requests_per_second: 25 requests a second, over all…"},
 		"outside of active hours": {postgres.State{Settings: postgres.Settings{ActiveHours: hours}}, "ok    setting active_hours: 22:00-06:00 Europe/Berlin; nothing is scanned before 2026-07-15 22:00 CEST…"},
