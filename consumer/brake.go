@@ -101,8 +101,8 @@ func newBrake(state postgres.State, now time.Time) *brake {
 	return b
 }
 
-// observe takes in what the registry answered since the last time. busy: there is
-// work for all slots; most: how many there may be at most.
+// observe takes in what the registry answered since the last time. busy: every
+// slot was in use; most: how many there may be at most.
 func (b *brake) observe(now time.Time, seen board.Traffic, busy bool, most int) verdict {
 	if now.Before(b.began) || most < 1 {
 		return verdict{}
@@ -150,10 +150,7 @@ func (b *brake) refused(slots int) verdict {
 }
 
 // fewer is a quarter less, and at least one.
-func fewer(slots int) int { return max(1, min(slots-1, threeQuarters(slots))) }
-
-// threeQuarters is rounded up.
-func threeQuarters(slots int) int { return (3*slots + 3) / 4 }
+func fewer(slots int) int { return max(1, min(slots-1, (3*slots+3)/4)) }
 
 // judge decides what a window means.
 func (b *brake) judge(now time.Time, slots, most int, busy bool, r reading) verdict {

@@ -80,9 +80,7 @@ func (m *brakeman) look(ctx context.Context) error {
 	}
 	most := state.Settings.MaxConcurrency
 	was := min(m.brake.slots, most)
-	// Of many slots some are between two batches at any moment.
-	busy := used >= threeQuarters(was)
-	v := m.brake.observe(now, all, busy, most)
+	v := m.brake.observe(now, all, used >= was, most)
 	if v.slots == 0 {
 		return nil
 	}
