@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"regmend/shared/gitlab/gitlabtest"
@@ -32,6 +33,7 @@ type installation struct {
 	witness  *witness
 	caps     caps
 	forces   forces
+	runs     atomic.Int64 // begun so far
 
 	mu      sync.Mutex
 	secrets map[string]string // what it is: what must not be seen

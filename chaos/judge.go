@@ -24,7 +24,7 @@ func (r *pass) judge(ctx context.Context) (*verdict, error) {
 	if err := r.witness.look(ctx); err != nil {
 		return nil, err
 	}
-	v := r.witness.judge(r.forces.all, r.redis.lost())
+	v := r.witness.judge(r.forces.all, r.redis.lost(), r.registry.pages())
 	v.secrets = seen
 	v.overCap = r.caps.exceeded(r.registry.requests())
 	if restErr != nil {

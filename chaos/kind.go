@@ -69,7 +69,7 @@ func damagef(format string, args ...any) error { return damage{fmt.Sprintf(forma
 
 // allKinds are those of every group, in the order of the table.
 func allKinds() []kind {
-	all := slices.Concat(processKinds(), redisKinds(), postgresKinds(), registryKinds(), operatorKinds())
+	all := slices.Concat(processKinds(), redisKinds(), postgresKinds(), registryKinds(), operatorKinds(), sweepKinds())
 	for i := range all {
 		all[i].limit = cmp.Or(all[i].limit, usualLimit)
 	}

@@ -27,3 +27,40 @@ $$;
 -- Deferred: the items are written after the row, in the same transaction.
 CREATE CONSTRAINT TRIGGER chaos_records AFTER INSERT OR UPDATE OR DELETE ON regmend.data_repair_details
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION chaos.record();
+
+-- The same of the sweeps: each state that one was in.
+CREATE TABLE chaos.sweeps (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    sweep regmend.sweeps NOT NULL
+);
+CREATE INDEX ON chaos.sweeps (xid);
+
+CREATE FUNCTION chaos.record_sweep() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO chaos.sweeps (sweep) VALUES (NEW);
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER chaos_records AFTER INSERT OR UPDATE ON regmend.sweeps
+    FOR EACH ROW EXECUTE FUNCTION chaos.record_sweep();
+
+-- Where a sweep can be stopped within a step, by whoever has the lock of that
+-- gate: when all projects are kept, when a page has been judged, when the last
+-- one has, and when results are written and the cursor is to move on.
+CREATE FUNCTION chaos.gate() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(7001, CASE
+        WHEN OLD.state = 'preparing' AND NEW.state = 'walking' THEN 1
+        WHEN OLD.state = 'walking' AND NEW.state = 'walking' THEN 2
+        WHEN OLD.state = 'walking' AND NEW.state = 'judging' THEN 3
+        WHEN OLD.state = 'judging' AND NEW.cursor <> OLD.cursor THEN 4
+        ELSE 0 END);
+    RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER chaos_gate BEFORE UPDATE ON regmend.sweeps
+    FOR EACH ROW EXECUTE FUNCTION chaos.gate();

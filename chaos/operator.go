@@ -107,6 +107,13 @@ const selectRegistry = `SELECT registry FROM regmend.runs ORDER BY id DESC LIMIT
 // metadata database is off just then makes it one about another registry, which
 // an operator sees and begins again.
 func (in *installation) newRun(ctx context.Context, reason string) error {
+	if err := in.nextStrategy(ctx); err != nil {
+		return err
+	}
+	return in.beginRun(ctx, reason)
+}
+
+func (in *installation) beginRun(ctx context.Context, reason string) error {
 	return await(ctx, "a run about the registry begins", 3*time.Minute, func(ctx context.Context) (bool, error) {
 		if err := in.persist(ctx, "run", "new", "--reason", reason); err != nil {
 			return false, err

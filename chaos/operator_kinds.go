@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"regmend/shared/registry/registrytest"
-
 	"golang.org/x/sync/errgroup"
 )
 
@@ -59,7 +57,7 @@ func flipFlag(ctx context.Context, in *installation, _ *rand.Rand) (healed, erro
 // flagLimit is P13's, and a moment for the request that was on its way.
 const flagLimit = 2*time.Second + 200*time.Millisecond
 
-// silent holds the fleet to P13: no listing begins while the flag is down. It
+// silent holds the fleet to P13: nothing is asked for while the flag is down. It
 // ends when the flag may be up again.
 func (in *installation) silent(ctx context.Context) error {
 	down := time.Now()
@@ -69,8 +67,8 @@ func (in *installation) silent(ctx context.Context) error {
 		return ctx.Err()
 	}
 	for _, req := range in.registry.requests() {
-		if req.start.After(down.Add(flagLimit)) && req.kind == registrytest.List {
-			return damagef("%s was listed %s after the flag was down", req.path, req.start.Sub(down))
+		if req.start.After(down.Add(flagLimit)) && req.works() {
+			return damagef("%s %s was asked for %s after the flag was down", req.kind, req.path, req.start.Sub(down))
 		}
 	}
 	return nil

@@ -63,15 +63,19 @@ type oracle struct {
 	*witness
 	forces []forced
 	losses []time.Time // when Redis lost what it held
+	pages  catalogPages
 	verdict
+
+	landings map[landing]time.Time
+	walks    map[walkKey]walk
 }
 
 // judge looks at everything that was written. Redis may have lost the stash at
 // the times of losses, but at no other.
-func (w *witness) judge(forces []forced, losses []time.Time) verdict {
+func (w *witness) judge(forces []forced, losses []time.Time, pages catalogPages) verdict {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	o := &oracle{witness: w, forces: forces, losses: losses}
+	o := &oracle{witness: w, forces: forces, losses: losses, pages: pages, landings: landings(w.writes), walks: map[walkKey]walk{}}
 	o.verdict.writes = len(w.writes)
 	byProject := map[int64][]write{}
 	for _, found := range w.writes {
@@ -92,10 +96,12 @@ func (w *witness) judge(forces []forced, losses []time.Time) verdict {
 			o.evidence(found)
 			o.order(found)
 			o.content(found)
+			o.proof(found)
 		}
 		o.repeats(writes, sightings[id])
 		o.unwritten(id, writes, sightings[id])
 	}
+	o.returns()
 	return o.verdict
 }
 
@@ -131,7 +137,7 @@ func (o *oracle) content(w write) {
 		o.deletion(w)
 		return
 	}
-	if w.New.Status != completed || w.Op == "UPDATE" && w.New.Scan == w.Old.Scan {
+	if !w.fresh() {
 		return
 	}
 	began := o.began(w.Epoch, w.New.Scan)
@@ -142,7 +148,7 @@ func (o *oracle) content(w write) {
 			continue
 		}
 		missing, listed := o.truth.missing(v.path, v)
-		if slices.Equal(missing, w.Missing) && w.New.Missing == len(missing) && w.New.Listed == listed {
+		if slices.Equal(missing, w.Missing) && w.New.Missing == len(missing) && o.lists(w, v) {
 			return
 		}
 		seen = append(seen, fmt.Sprintf("%d listed, missing %q", listed, missing))
@@ -185,14 +191,14 @@ func (w *witness) began(epoch int, scan int64) (from time.Time) {
 
 // repeats complains of scans of a project that began when a completed result of
 // the same run was in the table, or had been stashed, and that nobody asked for
-// again (P8).
+// again (P8). A sweep is none: it asks nothing of a project that has a result.
 func (o *oracle) repeats(writes []write, stashed []sighting) {
 	for i, w := range writes {
-		if w.New.Status != completed || w.Op == "UPDATE" && w.New.Scan == w.Old.Scan {
+		if !w.fresh() || w.New.Method == methodSweep {
 			continue
 		}
 		from := o.began(w.Epoch, w.New.Scan)
-		if scan := inTable(writes[:i], w, from); scan > 0 {
+		if scan := o.inTable(writes[:i], w, from); scan > 0 {
 			o.repeat(w, scan, "in the table")
 		} else if scan := o.inStash(writes[:i], w, stashed, from); scan > 0 {
 			o.repeat(w, scan, "in the stash")
@@ -202,7 +208,7 @@ func (o *oracle) repeats(writes []write, stashed []sighting) {
 
 // inTable is the scan number of the completed result of the same run that was
 // in the table when the scan of w began, 0 if there was none.
-func inTable(earlier []write, w write, began time.Time) int64 {
+func (o *oracle) inTable(earlier []write, w write, began time.Time) int64 {
 	if len(earlier) == 0 {
 		return 0
 	}
@@ -210,7 +216,7 @@ func inTable(earlier []write, w write, began time.Time) int64 {
 	if was.New.Failure > was.New.Scan {
 		return 0 // a scan that was asked for failed since, and is tried again
 	}
-	if was.Epoch == w.Epoch && was.New.Run == w.New.Run && was.New.Status == completed && was.New.Scan < w.New.Scan && was.At.Before(began) {
+	if was.Epoch == w.Epoch && was.New.Run == w.New.Run && was.New.Status == completed && was.New.Scan < w.New.Scan && o.landed(was).Before(began) {
 		return was.New.Scan
 	}
 	return 0

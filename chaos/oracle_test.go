@@ -61,6 +61,7 @@ func TestOracle(t *testing.T) {
 		seen   []sighting
 		forces []forced
 		losses []time.Time
+		pages  catalogPages
 		want   string // what is counted; "": nothing
 	}{
 		{name: "a right row", writes: []write{right(3, 5)}},
@@ -223,7 +224,7 @@ func TestOracle(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w := newOracleWorld()
 			w.writes, w.stashed = test.writes, test.seen
-			v := w.judge(test.forces, test.losses)
+			v := w.judge(test.forces, test.losses, test.pages)
 			for _, c := range v.counts() {
 				want := 0
 				if slices.Contains(strings.Split(test.want, ", "), c.what) {

@@ -37,11 +37,18 @@ local n = redis.call('LLEN', KEYS[1])
 if n == 0 then return 0 end
 return redis.call('DEL', ARGV[2] .. redis.call('LINDEX', KEYS[1], ARGV[1] % n))`)
 
-// scanQueues are where regmend's scans are.
+// scanQueues are where regmend's scans are, sweepQueue where its sweeps.
 var scanQueues = []string{"scan", "adhoc"}
 
+const sweepQueue = "sweep"
+
 func (r *redisSide) forget(ctx context.Context, list string, place int) (bool, error) {
-	for _, queue := range scanQueues {
+	return r.forgetIn(ctx, scanQueues, list, place)
+}
+
+// forgetIn does so in the first of the queues that has one.
+func (r *redisSide) forgetIn(ctx context.Context, queues []string, list string, place int) (bool, error) {
+	for _, queue := range queues {
 		prefix := fmt.Sprintf("asynq:{%s}:", queue)
 		n, err := forgetTask.Run(ctx, r.client(), []string{prefix + list}, place, prefix+"t:").Int()
 		if err != nil || n > 0 {
@@ -53,7 +60,7 @@ func (r *redisSide) forget(ctx context.Context, list string, place int) (bool, e
 
 // clean tells whether the queues have no task left that says nothing.
 func (r *redisSide) clean(ctx context.Context) (bool, error) {
-	for _, queue := range scanQueues {
+	for _, queue := range append([]string{sweepQueue}, scanQueues...) {
 		prefix := fmt.Sprintf("asynq:{%s}:", queue)
 		for _, list := range []string{"active", "pending"} {
 			empty, err := r.empty(ctx, prefix, list)

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,10 +34,13 @@ type registrySide struct {
 	double *registrytest.Registry
 	twins  map[string]*registrytest.Registry
 	tagged func() []string // the sorted paths of all repositories that have tags
+	pushed []string        // and of those that have none as well
 	log    *requestLog
 	spoils spoils
 	// ill spoils every answer, if it is there.
 	ill atomic.Pointer[registrytest.Fault]
+	// screen spoils the answers to one kind of requests, if it is there.
+	screen atomic.Pointer[screen]
 	// alone tells that nothing else is broken, so that it is certain whose
 	// fault it is if regmend does not do what it should.
 	alone atomic.Bool
@@ -47,6 +51,9 @@ type registrySide struct {
 	stranger  net.Listener
 	met       atomic.Int64 // connections to the stranger
 	serving   sync.WaitGroup
+
+	doubling sync.Mutex
+	doubled  []time.Time // when names of the catalog were given once more
 
 	caFile, keyFile string
 }
@@ -62,6 +69,9 @@ const (
 
 // registryLatency is how long it takes for an answer.
 const registryLatency = 10 * time.Millisecond
+
+// catalogLimit makes a walk through the catalog of many pages.
+const catalogLimit = 100
 
 func (in *installation) startRegistry(context.Context) (*registrySide, error) {
 	r := &registrySide{log: newRequestLog(), spoils: newSpoils()}
@@ -116,7 +126,7 @@ func (in *installation) keepSecretLines(what string, text []byte) {
 // fill makes the double and its twins.
 func (r *registrySide) fill(in *installation, key crypto.PublicKey) {
 	registry := func(opts registrytest.Options) *registrytest.Registry {
-		opts.Latency, opts.Record = registryLatency, 1000
+		opts.Latency, opts.Record, opts.CatalogLimit = registryLatency, 1000, catalogLimit
 		opts.Auth = &registrytest.Auth{Keys: []crypto.PublicKey{key}}
 		return registrytest.New(opts)
 	}
@@ -130,6 +140,7 @@ func (r *registrySide) fill(in *installation, key crypto.PublicKey) {
 	}
 	tops := map[string]bool{}
 	in.world.Push(func(path string, tags ...string) {
+		r.pushed = append(r.pushed, path)
 		for _, same := range []*registrytest.Registry{r.double, r.twins[twinGlibc], r.twins[twinICU], r.twins[twinNoDatabase]} {
 			same.Push(path, tags...)
 		}
@@ -140,6 +151,8 @@ func (r *registrySide) fill(in *installation, key crypto.PublicKey) {
 			r.twins[twinEmpty].Delete(path)
 		}
 	})
+	slices.Sort(r.pushed)
+	r.pushed = slices.Compact(r.pushed)
 	r.tagged = sync.OnceValue(r.double.Tagged)
 }
 

@@ -22,27 +22,30 @@ func (r *registrySide) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	healthy.ServeHTTP(answer, req)
 }
 
-// answer is that of the double, but for one bad answer that was prepared. A
+// answer is that of the double, but for bad answers that were prepared. A
 // listing that began with something else goes on with that.
 func (r *registrySide) answer(w http.ResponseWriter, req *http.Request) {
 	kind, path := r.double.Asked(req)
 	query := req.URL.Query()
-	switch began := query.Get(beganWith); {
-	case began == samePage:
-		sameAgain(r.double).ServeHTTP(w, req)
+	began := query.Get(beganWith)
+	var right http.Handler = r.double
+	if twin := r.twins[began]; twin != nil {
+		right = twin
+	}
+	if b := r.screen.Load(); b.takes(kind, req) {
+		b.answer(right).ServeHTTP(w, req)
 		return
-	case r.twins[began] != nil:
-		r.twins[began].ServeHTTP(w, req)
-		return
+	}
+	if began == samePage {
+		right = sameAgain(r.double)
 	}
 	if kind == registrytest.List && !query.Has("last") {
 		if s := r.spoils.take(path); s != nil {
 			defer s.given.Store(true)
-			s.fault(r.double).ServeHTTP(w, req)
-			return
+			right = s.fault(r.double)
 		}
 	}
-	r.double.ServeHTTP(w, req)
+	right.ServeHTTP(w, req)
 }
 
 // beganWith is a parameter in the Links of listings that did not begin with the

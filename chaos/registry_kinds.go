@@ -154,7 +154,7 @@ func (r *registrySide) failHandshakes(dice *rand.Rand) (end func()) {
 const learnt = 1500 * time.Millisecond
 
 // tooMany answers 429 for some seconds, and tells until when. Nobody may ask
-// for a listing then.
+// for anything then.
 func tooMany(form string) func(context.Context, *installation, *rand.Rand) (healed, error) {
 	return func(ctx context.Context, in *installation, dice *rand.Rand) (healed, error) {
 		d := 3*time.Second + time.Duration(dice.Int64N(int64(time.Second)))
@@ -167,13 +167,13 @@ func tooMany(form string) func(context.Context, *installation, *rand.Rand) (heal
 		err := pause(ctx, time.Until(until))
 		end()
 		if early := r.early(from, until); err == nil && r.alone.Load() && early > 0 {
-			err = damagef("%d listings were asked for before the end of Retry-After", early)
+			err = damagef("%d requests were sent before the end of Retry-After", early)
 		}
 		return healed{since: time.Now()}, err
 	}
 }
 
-// early counts the listings that were asked for from the i-th request on, when
+// early counts what was asked for from the i-th request on, when
 // everyone had to know that the registry wants to be left alone until then.
 func (r *registrySide) early(i int, until time.Time) (n int) {
 	var told time.Time
@@ -181,7 +181,7 @@ func (r *registrySide) early(i int, until time.Time) (n int) {
 		switch {
 		case told.IsZero() && req.status == http.StatusTooManyRequests:
 			told = req.end
-		case !told.IsZero() && req.kind == registrytest.List &&
+		case !told.IsZero() && req.works() &&
 			req.start.After(told.Add(learnt)) && req.start.Before(until.Add(-100*time.Millisecond)):
 			n++
 		}

@@ -17,6 +17,12 @@ type request struct {
 	status     int    // 0: none was sent
 }
 
+// works tells whether the request is one of a scan's or a sweep's, as against one
+// by which an operator's command sees who the registry is.
+func (r request) works() bool {
+	return r.kind == registrytest.List || r.kind == registrytest.Catalog || r.kind == registrytest.Tags
+}
+
 // logPart is how many entries are made at once.
 const logPart = 4096
 

@@ -44,6 +44,7 @@ func restoreBackup(ctx context.Context, in *installation, dice *rand.Rand) (heal
 // dump leaves out what the witness has read already: it would take long.
 func (d *database) dump(ctx context.Context, file string) error {
 	return runPostgres(ctx, nil, "pg_dump", "--format=custom", "--compress=0", "--exclude-table-data=chaos.writes",
+		"--exclude-table-data=chaos.sweeps",
 		"--file="+file, d.primary.Database(databaseName))
 }
 

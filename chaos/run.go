@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,6 +18,8 @@ type pass struct {
 	*installation
 	seed uint64
 	tell func(format string, args ...any)
+
+	sweeping atomic.Bool // sweeps are begun, whatever else is done
 
 	mu      sync.Mutex
 	records []*record
@@ -56,6 +59,7 @@ func (r *pass) steps(ctx context.Context, steps []step, until time.Time) (int, e
 	ctx, cancel := context.WithCancel(ctx)
 	var keeping errgroup.Group
 	keeping.Go(func() error { return r.keepWorking(ctx) })
+	keeping.Go(func() error { return r.keepSweeping(ctx) })
 	defer func() { cancel(); _ = keeping.Wait() }()
 	for i, s := range steps {
 		if time.Now().After(until) {
@@ -91,6 +95,7 @@ func (r *pass) rare(kinds []kind, after []step) (more []step) {
 }
 
 func (r *pass) step(ctx context.Context, s step) error {
+	r.sweeping.Store(s.sweeps())
 	if s.quiet != nil {
 		return r.quiet(ctx, s)
 	}

@@ -134,6 +134,12 @@ func shuffle(dice *rand.Rand, kinds []kind) {
 	dice.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
 }
 
+// sweeps tells whether sweeps are begun in the background of the step: in two of
+// three. A fault of sweeps brings its own.
+func (s step) sweeps() bool {
+	return s.number%3 != 0 && (s.quiet == nil || s.quiet.group() != "sweep")
+}
+
 // dice are those of one fault: what it does depends on the seed and on its place
 // in the schedule, not on the time that others took.
 func (s step) dice(seed uint64, lane, place int) *rand.Rand {

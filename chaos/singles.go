@@ -51,9 +51,7 @@ func (r *pass) spoil(ctx context.Context, s step) error {
 			ids = append(ids, p.ID)
 		}
 	}
-	if err := r.hasten(ctx, ids); err != nil {
-		return err
-	}
+	r.hasten(ctx, ids)
 	if !quiet {
 		return nil
 	}
@@ -79,19 +77,17 @@ func (r *pass) giveRest(ctx context.Context) {
 	}
 }
 
-// hasten enqueues the projects a few at a time, so that one that makes everyone
-// hold does not keep the others waiting. Some may be deleted by now, and
-// something may be away: then they come up by themselves.
-func (r *pass) hasten(ctx context.Context, ids []int64) error {
+// hasten forces the projects a few at a time, so that one that makes everyone
+// hold does not keep the others waiting. By force: a sweep may have their results
+// first. Some may be deleted by now, and something may be away: then they come up
+// by themselves.
+func (r *pass) hasten(ctx context.Context, ids []int64) {
 	var some errgroup.Group
 	some.SetLimit(4)
 	for few := range slices.Chunk(ids, 4) {
-		some.Go(func() error {
-			_, _, _, err := r.regmend(ctx, append([]string{"enqueue"}, words(few)...)...)
-			return err
-		})
+		some.Go(func() error { return r.force(ctx, few...) })
 	}
-	return some.Wait()
+	_ = some.Wait()
 }
 
 // allGiven waits until the bad answers were given.

@@ -16,6 +16,7 @@ import (
 // truth is what GitLab's database knew at which time, and what the registry has.
 type truth struct {
 	tagged []string // sorted; never changes
+	pushed []string // the same with those that have no tags
 
 	mu     sync.Mutex
 	epochs []map[int64][]version // for each state of the database: by project, in the order of time
@@ -28,8 +29,8 @@ type version struct {
 	rows map[string]bool
 }
 
-func newTruth(ctx context.Context, db *sqlx.DB, tagged []string) (*truth, error) {
-	t := &truth{tagged: tagged}
+func newTruth(ctx context.Context, db *sqlx.DB, tagged, pushed []string) (*truth, error) {
+	t := &truth{tagged: tagged, pushed: pushed}
 	return t, t.replaced(ctx, db)
 }
 
@@ -111,4 +112,9 @@ func (t *truth) between(epoch int, id int64, begin, end time.Time) []version {
 func (t *truth) missing(path string, v version) (missing []string, listed int) {
 	own := gitlabtest.NamesBelow(t.tagged, strings.ToLower(path))
 	return slices.DeleteFunc(slices.Clone(own), func(name string) bool { return v.rows[name] }), len(own)
+}
+
+// held is how many the registry has below the path, with tags or without.
+func (t *truth) held(path string) int {
+	return len(gitlabtest.NamesBelow(t.pushed, strings.ToLower(path)))
 }

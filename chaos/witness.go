@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 	"github.com/redis/go-redis/v9"
 )
@@ -23,11 +21,13 @@ type witness struct {
 	ended sync.WaitGroup
 
 	reading sync.Mutex // one look at a time
-	at      string     // the last transaction read
+	at      string     // the last transaction read that wrote results
+	sweptAt string     // and that moved a sweep on
 
 	mu      sync.Mutex
 	writes  []write
-	looks   []look // at the stash
+	courses []course // of sweeps
+	looks   []look   // at the stash
 	stashed []sighting
 	numbers []number
 	begins  map[runOf]begin
@@ -60,6 +60,8 @@ type row struct {
 	Listed   int    `db:"listed"`
 	Missing  int    `db:"missing_count"`
 	Error    string `db:"error"`
+	// Contradiction is what catalog and listing disagreed about.
+	Contradiction string `db:"contradiction"`
 }
 
 // look is one at the stash: what was there all the time from its begin to its
@@ -106,12 +108,12 @@ func (in *installation) watch(ctx context.Context) (*witness, error) {
 	if _, err := in.database.sql.ExecContext(ctx, createLog); err != nil {
 		return nil, err
 	}
-	truth, err := newTruth(ctx, in.database.sql, in.registry.tagged())
+	truth, err := newTruth(ctx, in.database.sql, in.registry.tagged(), in.registry.pushed)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	w := &witness{in: in, truth: truth, end: cancel, at: "0", begins: map[runOf]begin{}}
+	w := &witness{in: in, truth: truth, end: cancel, at: "0", sweptAt: "0", begins: map[runOf]begin{}}
 	w.ended.Go(func() { w.every(ctx, w.look) })
 	w.ended.Go(func() { w.every(ctx, w.lookAtStash) })
 	return w, nil
@@ -144,6 +146,7 @@ SELECT id, xid, at, op, project_id, missing,
        coalesce((new).full_path, '') AS "new.full_path", coalesce((new).method, '') AS "new.method",
        coalesce((new).pages, 0) AS "new.pages", coalesce((new).listed, 0) AS "new.listed",
        coalesce((new).missing_count, 0) AS "new.missing_count", coalesce((new).error, '') AS "new.error",
+       coalesce((new).contradiction, '') AS "new.contradiction",
        coalesce((old).run_id, 0) AS "old.run", coalesce((old).scan_number, 0) AS "old.scan",
        coalesce((old).failure_scan_number, 0) AS "old.failure", coalesce((old).status, '') AS "old.status"
 FROM chaos.writes WHERE xid > $1::xid8 AND xid < pg_snapshot_xmin(pg_current_snapshot())
@@ -158,6 +161,9 @@ func (w *witness) look(ctx context.Context) error {
 }
 
 func (w *witness) read(ctx context.Context) error {
+	if err := w.readCourses(ctx); err != nil {
+		return err
+	}
 	db := w.in.database.sql
 	n := number{epoch: w.epochNow(), at: time.Now()}
 	if err := db.GetContext(ctx, &n.last, `SELECT last_value FROM regmend.scan_number`); err != nil {
@@ -251,51 +257,6 @@ func (w *witness) replaced(ctx context.Context) error {
 	if err := w.truth.replaced(ctx, db); err != nil {
 		return err
 	}
-	w.at = last
+	w.at, w.sweptAt = last, last
 	return nil
 }
-
-// change runs do in a transaction on the primary, and notes what became of the
-// projects.
-func (w *witness) change(ctx context.Context, ids []int64, do func(*sqlx.Tx) error) error {
-	tx, err := w.in.database.sql.BeginTxx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // no-op after the commit
-	if err := do(tx); err != nil {
-		return err
-	}
-	began := time.Now()
-	if err := tx.Commit(); err != nil {
-		return err
-	}
-	return w.truth.changed(ctx, w.in.database.sql, ids, began)
-}
-
-// completedSince tells whether a scan that began after the number has a completed
-// result in the table, of any project.
-func (w *witness) completedSince(scan int64, epoch int) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for i := len(w.writes) - 1; i >= 0; i-- {
-		found := w.writes[i]
-		if found.Epoch != epoch {
-			return false
-		}
-		if found.New.Status == completed && found.New.Scan > scan {
-			return true
-		}
-	}
-	return false
-}
-
-const completed = "completed"
-
-// lastNumber is the scan number given out last, read now.
-func (w *witness) lastNumber(ctx context.Context) (last int64, epoch int, err error) {
-	err = w.in.database.sql.GetContext(ctx, &last, `SELECT last_value FROM regmend.scan_number`)
-	return last, w.epochNow(), err
-}
-
-var errNotYet = errors.New("no result of a later scan is in the table yet")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -44,12 +45,16 @@ func (r *pass) waiting(ctx context.Context) (n int64, err error) {
 	return n, nil
 }
 
-// rest lets regmend finish: every project of the run is analysed.
+// rest lets regmend finish: every project of the run is analysed, and no
+// sweep is under way.
 func (r *pass) rest(ctx context.Context) (status, error) {
 	if err := r.setCap(ctx, usualCap); err != nil {
 		return status{}, err
 	}
 	if err := r.persist(ctx, "settings", "set", "scan_enabled", "true"); err != nil {
+		return status{}, err
+	}
+	if err := r.setStrategy(ctx, "project"); err != nil {
 		return status{}, err
 	}
 	r.giveRest(ctx)
@@ -65,7 +70,8 @@ func (r *pass) rest(ctx context.Context) (status, error) {
 			again = time.Now()
 			err = r.forceFailed(ctx)
 		}
-		return s.Pending == 0 && s.Stashed != nil && *s.Stashed == 0 && s.Failed == r.routeless(), err
+		_, sweeping, asked := r.sweep(ctx)
+		return !sweeping && s.Pending == 0 && s.Stashed != nil && *s.Stashed == 0 && s.Failed == r.routeless(), errors.Join(err, asked)
 	})
 	return s, err
 }

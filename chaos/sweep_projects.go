@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	"regmend/shared/registry/registrytest"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+// sweptRun begins a run that begins with a sweep: every project is to be proven.
+func (in *installation) sweptRun(ctx context.Context) error {
+	if err := in.setStrategy(ctx, "sweep"); err != nil {
+		return err
+	}
+	return in.beginRun(ctx, "chaos: what a sweep has kept changes")
+}
+
+// whileWalking changes projects that a sweep has kept, while it walks.
+func (in *installation) whileWalking(ctx context.Context, dice *rand.Rand, change func(*sqlx.Tx, []int64) error) (ids []int64, err error) {
+	if ids, err = in.expendable(ctx, dice); err != nil {
+		return nil, err
+	}
+	if err := in.sweptRun(ctx); err != nil {
+		return nil, err
+	}
+	return ids, in.stopAt(ctx, registrytest.Catalog, func(sweep) error {
+		return in.witness.change(ctx, ids, func(tx *sqlx.Tx) error { return change(tx, ids) })
+	})
+}
+
+func renameInSweep(ctx context.Context, in *installation, dice *rand.Rand) (healed, error) {
+	suffix := fmt.Sprintf("-moved%d", dice.IntN(1_000_000))
+	_, err := in.whileWalking(ctx, dice, func(tx *sqlx.Tx, ids []int64) error {
+		_, err := tx.ExecContext(ctx, renameThese, pq.Array(ids), suffix)
+		return err
+	})
+	if err != nil {
+		return healed{}, err
+	}
+	return in.cured(ctx)
+}
+
+func deleteInSweep(ctx context.Context, in *installation, dice *rand.Rand) (healed, error) {
+	_, err := in.whileWalking(ctx, dice, func(tx *sqlx.Tx, ids []int64) error {
+		_, err := tx.ExecContext(ctx, deleteThese, pq.Array(ids))
+		return err
+	})
+	if err != nil {
+		return healed{}, err
+	}
+	return in.cured(ctx)
+}
+
+const nameBack = `
+WITH projects AS (UPDATE public.projects SET path = left(path, -length($2)) WHERE id = ANY ($1))
+UPDATE public.routes SET path = left(path, -length($2))
+WHERE source_type = 'Project' AND source_id = ANY ($1)`
+
+// renameAndBack renames projects before the walk comes to them, and gives them
+// their names back when it has ended: the pages with their repositories were
+// nobody's.
+func renameAndBack(ctx context.Context, in *installation, dice *rand.Rand) (healed, error) {
+	ids, err := in.expendable(ctx, dice)
+	if err != nil {
+		return healed{}, err
+	}
+	if err := in.sweptRun(ctx); err != nil {
+		return healed{}, err
+	}
+	const suffix = "-for-a-moment"
+	rename := func(statement string) func(sweep) error {
+		return func(sweep) error {
+			return in.witness.change(ctx, ids, func(tx *sqlx.Tx) error {
+				_, err := tx.ExecContext(ctx, statement, pq.Array(ids), suffix)
+				return err
+			})
+		}
+	}
+	if err := in.stopAtBeginning(ctx, rename(renameThese)); err != nil {
+		return healed{}, err
+	}
+	if err := in.meetSweep(ctx, gateWalked, rename(nameBack)); err != nil {
+		return healed{}, firstOf(err, rename(nameBack)(sweep{}))
+	}
+	return in.cured(ctx)
+}
+
+const (
+	selectReplaced = `
+SELECT p.id, r.path FROM public.projects p JOIN public.routes r ON r.source_type = 'Project' AND r.source_id = p.id
+WHERE p.id = ANY ($1) ORDER BY p.id`
+
+	insertReplacement = `
+WITH project AS (
+    INSERT INTO public.projects (name, path, namespace_id, created_at, updated_at)
+    SELECT name, path, namespace_id, now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc'
+    FROM public.projects WHERE id = $1
+    RETURNING id
+)
+INSERT INTO public.routes (source_id, source_type, path, name, created_at, updated_at)
+SELECT id, 'Project', $2, $2, now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc' FROM project
+RETURNING source_id`
+)
+
+// replaceInSweep deletes projects that a sweep has kept, and creates others in
+// their place, to which the repositories in the registry belong from then on.
+func replaceInSweep(ctx context.Context, in *installation, dice *rand.Rand) (healed, error) {
+	ids, err := in.expendable(ctx, dice)
+	if err != nil {
+		return healed{}, err
+	}
+	if err := in.sweptRun(ctx); err != nil {
+		return healed{}, err
+	}
+	err = in.stopAt(ctx, registrytest.Catalog, func(sweep) error { return in.replaceProjects(ctx, ids) })
+	if err != nil {
+		return healed{}, err
+	}
+	return in.cured(ctx)
+}
+
+func (in *installation) replaceProjects(ctx context.Context, ids []int64) error {
+	var created []int64
+	return in.witness.changeAll(ctx, func() []int64 { return append(ids, created...) }, func(tx *sqlx.Tx) error {
+		var replaced []present
+		if err := tx.SelectContext(ctx, &replaced, selectReplaced, pq.Array(ids)); err != nil {
+			return err
+		}
+		// The new ones get their routes when the old ones have none any more.
+		for _, p := range replaced {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM public.routes WHERE source_type = 'Project' AND source_id = $1`, p.ID); err != nil {
+				return err
+			}
+			var id int64
+			if err := tx.GetContext(ctx, &id, insertReplacement, p.ID, p.Path); err != nil {
+				return err
+			}
+			created = append(created, id)
+		}
+		_, err := tx.ExecContext(ctx, deleteThese, pq.Array(ids))
+		return err
+	})
+}
