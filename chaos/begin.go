@@ -30,6 +30,7 @@ func (in *installation) begin(ctx context.Context) error {
 	if in.witness, err = in.watch(ctx); err != nil {
 		return fmt.Errorf("watch the result table: %w", err)
 	}
+	in.registry.position = in.sweepPosition
 	self, err := os.Executable()
 	if err != nil {
 		return err

@@ -41,6 +41,8 @@ type registrySide struct {
 	ill atomic.Pointer[registrytest.Fault]
 	// screen spoils the answers to one kind of requests, if it is there.
 	screen atomic.Pointer[screen]
+	// position tells where in the catalog the sweep is, as regmend noted it.
+	position func() string
 	// alone tells that nothing else is broken, so that it is certain whose
 	// fault it is if regmend does not do what it should.
 	alone atomic.Bool
@@ -70,8 +72,8 @@ const (
 // registryLatency is how long it takes for an answer.
 const registryLatency = 10 * time.Millisecond
 
-// catalogLimit makes a walk through the catalog of many pages.
-const catalogLimit = 100
+// catalogPage makes a walk through the catalog of many pages.
+const catalogPage = 250
 
 func (in *installation) startRegistry(context.Context) (*registrySide, error) {
 	r := &registrySide{log: newRequestLog(), spoils: newSpoils()}
@@ -126,7 +128,7 @@ func (in *installation) keepSecretLines(what string, text []byte) {
 // fill makes the double and its twins.
 func (r *registrySide) fill(in *installation, key crypto.PublicKey) {
 	registry := func(opts registrytest.Options) *registrytest.Registry {
-		opts.Latency, opts.Record, opts.CatalogLimit = registryLatency, 1000, catalogLimit
+		opts.Latency, opts.Record, opts.CatalogPage = registryLatency, 1000, catalogPage
 		opts.Auth = &registrytest.Auth{Keys: []crypto.PublicKey{key}}
 		return registrytest.New(opts)
 	}

@@ -32,8 +32,8 @@ func (r *registrySide) answer(w http.ResponseWriter, req *http.Request) {
 	if twin := r.twins[began]; twin != nil {
 		right = twin
 	}
-	if b := r.screen.Load(); b.takes(kind, req) {
-		b.answer(right).ServeHTTP(w, req)
+	if s := r.screened(kind, req); s != nil {
+		s.over(right).ServeHTTP(w, req)
 		return
 	}
 	if began == samePage {

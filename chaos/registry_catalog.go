@@ -12,58 +12,69 @@ import (
 	"regmend/shared/registry/registrytest"
 )
 
-// screen is a fault that stands before one kind of requests.
+// screen is a fault that stands before one kind of requests. Of those for the
+// catalog it takes a sweep's only; scans, too, read it now and then.
 type screen struct {
 	kind  registrytest.Kind
 	fault registrytest.Fault
-	place place        // of the catalog's pages; of anything else each
+	first bool         // it is for the first page of the catalog, else for later ones
 	left  atomic.Int64 // answers that are still to be spoilt
 	asked atomic.Int64 // requests that it got
 	given atomic.Int64 // and that it has answered
 }
-
-// place says for which pages of the catalog a fault is.
-type place int
-
-const (
-	laterPages place = iota
-	firstPage
-	allPages
-)
 
 // endless is more answers than anybody asks for.
 const endless = 1 << 40
 
 // interpose puts a fault between requests of a kind and the next so many answers
 // to them, until end is called, which may be done twice. There is one at a time.
-func (r *registrySide) interpose(kind registrytest.Kind, times int64, where place, fault registrytest.Fault) (b *screen, end func()) {
-	b = &screen{kind: kind, fault: fault, place: where}
-	b.left.Store(times)
-	r.screen.Store(b)
-	return b, func() { r.screen.CompareAndSwap(b, nil) }
+func (r *registrySide) interpose(kind registrytest.Kind, times int64, fault registrytest.Fault) (s *screen, end func()) {
+	return r.raise(&screen{kind: kind, fault: fault}, times)
 }
 
-// takes tells whether the fault answers the request. Whether a catalog is granted
-// at all is asked with n=1, and not for a sweep.
-func (b *screen) takes(kind registrytest.Kind, req *http.Request) bool {
-	if b == nil || kind != b.kind {
-		return false
+// interposeFirst puts it before the first page of the catalog, once.
+func (r *registrySide) interposeFirst(fault registrytest.Fault) (s *screen, end func()) {
+	return r.raise(&screen{kind: registrytest.Catalog, fault: fault, first: true}, 1)
+}
+
+func (r *registrySide) raise(s *screen, times int64) (_ *screen, end func()) {
+	s.left.Store(times)
+	r.screen.Store(s)
+	return s, func() { r.screen.CompareAndSwap(s, nil) }
+}
+
+// screened is the screen that the request has run into, nil if there is none.
+func (r *registrySide) screened(kind registrytest.Kind, req *http.Request) *screen {
+	s := r.screen.Load()
+	if s == nil || kind != s.kind || kind == registrytest.Catalog && !r.ofSweep(req, s.first) || s.left.Add(-1) < 0 {
+		return nil
 	}
+	return s
+}
+
+// sweeping is the parameter in the Links of pages that are a sweep's.
+const sweeping = "sweep"
+
+// ofSweep tells whether a page of the catalog is asked for by the sweep: a later
+// one at the position that it has noted, or to which a marked Link led. The first
+// one can be anybody's; whether there is a catalog is asked with n=1.
+func (r *registrySide) ofSweep(req *http.Request, first bool) bool {
 	query := req.URL.Query()
-	if kind == registrytest.Catalog && (query.Get("n") == "1" || !b.place.has(query.Has("last"))) {
-		return false
+	if !query.Has("last") || first {
+		return first && !query.Has("last") && query.Get("n") != "1"
 	}
-	return b.left.Add(-1) >= 0
+	return query.Get(beganWith) == sweeping || r.position == nil || r.position() == req.URL.Path+"?"+req.URL.RawQuery
 }
 
-// has tells whether a page is meant that is a later one, or the first.
-func (p place) has(later bool) bool { return p == allPages || later == (p == laterPages) }
-
-func (b *screen) answer(right http.Handler) http.Handler {
+// over is what answers in the place of right.
+func (s *screen) over(right http.Handler) http.Handler {
+	if s.kind == registrytest.Catalog {
+		right = registrytest.LinkParameter(beganWith, sweeping)(right)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		b.asked.Add(1)
-		defer b.given.Add(1)
-		b.fault(right).ServeHTTP(w, req)
+		s.asked.Add(1)
+		defer s.given.Add(1)
+		s.fault(right).ServeHTTP(w, req)
 	})
 }
 
@@ -104,12 +115,17 @@ func hashOf(text string) uint32 {
 	return hash
 }
 
-// leadingBack lets a page's Link lead to the page itself, or to the first one.
-func leadingBack(dice *rand.Rand) registrytest.Fault {
+// leadingBack lets a page's Link lead to the page itself, or to the first one,
+// after which a process that does not know them reads the others again.
+func (r *registrySide) leadingBack(dice *rand.Rand) registrytest.Fault {
 	if dice.IntN(2) == 0 {
 		return registrytest.RepeatPage()
 	}
-	return registrytest.Link(`</v2/_catalog?n=100>; rel="next"`)
+	first := registrytest.Link(`</v2/_catalog?n=1000>; rel="next"`)
+	return func(answer http.Handler) http.Handler {
+		r.noteDouble()
+		return first(answer)
+	}
 }
 
 // repeating gives the page that is asked for first again and again, each time
@@ -124,7 +140,7 @@ func (r *registrySide) repeating() registrytest.Fault {
 			}
 			again := first.Load().Clone(req.Context())
 			again.Header = req.Header
-			registrytest.LinkParameter(beganWith, "again"+strconv.FormatInt(times.Add(1), 10))(answer).ServeHTTP(w, again)
+			registrytest.LinkParameter("again", strconv.FormatInt(times.Add(1), 10))(answer).ServeHTTP(w, again)
 		})
 	}
 }
@@ -139,7 +155,7 @@ func growing() registrytest.Fault {
 				names[i] = `"zz-endless/` + strconv.FormatInt(page.Load(), 10) + "x" + strconv.Itoa(i) + `"`
 			}
 			next := strconv.FormatInt(page.Add(1), 10)
-			w.Header().Set("Link", `</v2/_catalog?n=100&last=zz-endless%2F`+next+`>; rel="next"`)
+			w.Header().Set("Link", `</v2/_catalog?n=1000&last=zz-endless%2F`+next+`&`+beganWith+`=`+sweeping+`>; rel="next"`)
 			registrytest.Answer(http.StatusOK, nil, `{"repositories":[`+strings.Join(names, ",")+`]}`)(nil).ServeHTTP(w, nil)
 		})
 	}

@@ -19,7 +19,8 @@ type catalogFault struct {
 	// times is how many answers are spoilt; 0: all, for as long as lasts says.
 	times int64
 	lasts time.Duration
-	place place
+	// whole tells that it has to be there from the walk's beginning.
+	whole bool
 	// fails are words of the reason for which a sweep fails that meets it.
 	fails []string
 	// either tells that the sweep may bear it or fail.
@@ -33,12 +34,11 @@ var catalogFaults = []catalogFault{
 		return registrytest.CutShare(dice.Float64())
 	}, times: 1},
 	{name: "catalog-repeats-a-page", fault: func(r *registrySide, _ *rand.Rand) registrytest.Fault { return r.repeating() }, times: 8},
-	{name: "catalog-leads-back", fault: func(_ *registrySide, dice *rand.Rand) registrytest.Fault { return leadingBack(dice) }, times: 1},
-	{name: "catalog-leads-back-always", fault: func(_ *registrySide, dice *rand.Rand) registrytest.Fault { return leadingBack(dice) }, fails: []string{"leads back"}},
+	{name: "catalog-leads-back", fault: (*registrySide).leadingBack, times: 1},
 	{name: "catalog-position-refused", fault: asItIs(registrytest.Status(http.StatusBadRequest, "PAGINATION_NUMBER_INVALID")), times: 1},
 	{name: "catalog-of-a-part", fault: func(_ *registrySide, dice *rand.Rand) registrytest.Fault {
-		return hiding(60 + dice.Uint32N(30))
-	}, place: allPages, fails: []string{"whole"}},
+		return hiding(10 + dice.Uint32N(80))
+	}, whole: true, fails: []string{"whole"}},
 	{name: "catalog-empty-for-a-moment", fault: asItIs(emptyCatalog), times: 1},
 	{name: "catalog-endless", fault: func(*registrySide, *rand.Rand) registrytest.Fault { return growing() }, lasts: time.Second, either: true},
 }
@@ -58,8 +58,8 @@ func (f catalogFault) inject(ctx context.Context, in *installation, dice *rand.R
 	end := func() {}
 	defer func() { end() }()
 	err := in.sweepUntil(ctx, "a sweep meets "+f.name, func(s sweep, underWay bool) bool {
-		if b == nil && (f.place == laterPages || !underWay || s.State == judging) {
-			b, end = in.registry.interpose(registrytest.Catalog, times, f.place, fault)
+		if b == nil && (!f.whole || !underWay || s.State == judging) {
+			b, end = in.registry.interpose(registrytest.Catalog, times, fault)
 		}
 		return b != nil && b.given.Load() > 0
 	})

@@ -35,7 +35,8 @@ func sweepKinds() []kind {
 		{name: "sweep/project-replaced", inject: replaceInSweep},
 	}
 	for _, f := range catalogFaults {
-		kinds = append(kinds, kind{name: "sweep/" + f.name, inject: f.inject})
+		// Scans may meet it as well, and then the project is to blame.
+		kinds = append(kinds, kind{name: "sweep/" + f.name, inject: f.inject, blamed: true})
 	}
 	return kinds
 }
@@ -102,7 +103,7 @@ func freezeSweeper(ctx context.Context, in *installation, _ *rand.Rand) (h heale
 		if err := p.Signal(syscall.SIGSTOP); err != nil {
 			return err
 		}
-		b, end := in.registry.interpose(registrytest.Catalog, endless, laterPages, registrytest.Hold(release))
+		b, end := in.registry.interpose(registrytest.Catalog, endless, registrytest.Hold(release))
 		another := await(ctx, "another consumer goes on with the sweep", killLimit, func(context.Context) (bool, error) {
 			return b.asked.Load() > 0, nil
 		})

@@ -53,6 +53,19 @@ func (in *installation) beginSweep(ctx context.Context) error {
 	return err
 }
 
+const selectPosition = `SELECT position FROM regmend.sweeps WHERE state = 'walking' ORDER BY id DESC LIMIT 1`
+
+// sweepPosition is where in the catalog the sweep is, "" if it does not walk or
+// that cannot be told.
+func (in *installation) sweepPosition() (position string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := in.database.sql.GetContext(ctx, &position, selectPosition); err != nil {
+		return ""
+	}
+	return position
+}
+
 // sweepEvery is the longest pause between two sweeps of a step that has some.
 const sweepEvery = 10 * time.Second
 
@@ -117,7 +130,7 @@ func (in *installation) sweepUntil(ctx context.Context, what string, holds func(
 // stopAtBeginning makes a sweep wait for the first page of the catalog.
 func (in *installation) stopAtBeginning(ctx context.Context, do func(s sweep) error) error {
 	release := make(chan struct{})
-	b, end := in.registry.interpose(registrytest.Catalog, 1, firstPage, registrytest.Hold(release))
+	b, end := in.registry.interposeFirst(registrytest.Hold(release))
 	defer func() { end(); close(release) }()
 	var at sweep
 	err := in.sweepUntil(ctx, "a sweep asks for the first page", func(s sweep, _ bool) bool {
@@ -144,7 +157,7 @@ func (in *installation) stopAt(ctx context.Context, kind registrytest.Kind, do f
 	var at sweep
 	err := in.sweepUntil(ctx, "a sweep asks for "+string(kind), func(s sweep, underWay bool) bool {
 		if underWay && s.State == state && b == nil {
-			b, end = in.registry.interpose(kind, 1, laterPages, registrytest.Hold(release))
+			b, end = in.registry.interpose(kind, 1, registrytest.Hold(release))
 		}
 		at = s
 		return b != nil && b.asked.Load() > 0

@@ -136,10 +136,14 @@ func (r *Registry) answerCatalog(w http.ResponseWriter, req *http.Request) {
 		writeError(w, http.StatusBadRequest, code, map[string]string{"n": query.Get("n")})
 		return
 	}
+	asked := n
+	if r.opts.CatalogPage > 0 {
+		n = min(n, r.opts.CatalogPage)
+	}
 	repos := r.catalog(query.Get("last"))
 	if len(repos) > n {
 		repos = repos[:n]
-		setNext(w, req, n, repos[n-1].path)
+		setNext(w, req, asked, repos[n-1].path)
 	}
 	paths := make([]string, 0, len(repos))
 	for _, repo := range repos {

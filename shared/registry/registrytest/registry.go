@@ -35,6 +35,9 @@ type Options struct {
 	Version string
 	// CatalogLimit is the largest n of the catalog; 1000 by default.
 	CatalogLimit int
+	// CatalogPage is how many entries a page of the catalog has at most, however
+	// many are asked for; 0: as many.
+	CatalogPage int
 	// Latency is how long each answer is held back.
 	Latency time.Duration
 	// Auth says who may do what; nil: everyone everything.
