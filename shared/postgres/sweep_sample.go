@@ -24,11 +24,13 @@ SET in_catalog = true
 FROM unnest($2::bigint[], $3::text[]) AS owned (project_id, name)
 WHERE s.scan_number = $1 AND NOT s.in_catalog AND s.project_id = owned.project_id AND s.name = owned.name`
 
+	// Of a project that had another path when its pages were judged, the catalog
+	// had nothing.
 	selectAbsent = `
 SELECT s.project_id, s.name, k.full_path
 FROM regmend.sweep_sample s
 JOIN regmend.sweep_projects k ON k.scan_number = s.scan_number AND k.project_id = s.project_id
-WHERE s.scan_number = $1 AND NOT s.in_catalog
+WHERE s.scan_number = $1 AND NOT s.in_catalog AND ` + unchanged + `
 ORDER BY s.project_id, s.name`
 )
 
@@ -47,7 +49,9 @@ func keepSample(ctx context.Context, tx *sqlx.Tx, scan int64) error {
 }
 
 // SweepAbsent returns which of a sample of the repositories that GitLab knew
-// before the walk are not in the catalog. One with tags has to be.
+// before the walk are not in the catalog. One with tags has to be. Those of
+// projects that were renamed meanwhile, even if they were renamed back, are left
+// out.
 func (db *DB) SweepAbsent(ctx context.Context, s Sweep) ([]Candidate, error) {
 	if err := s.at(SweepJudging); err != nil {
 		return nil, err

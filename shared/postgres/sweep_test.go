@@ -260,7 +260,13 @@ func TestSweepAbsent(t *testing.T) {
 	for _, known := range []postgres.Listed{{ProjectID: one, Name: ""}, {ProjectID: one, Name: "a/b"}, {ProjectID: two, Name: "a"}, {ProjectID: two, Name: "b"}} {
 		s.Repository(t, known.ProjectID, known.Name)
 	}
+	away, back := s.Project(t, "g/away"), s.Project(t, "g/back")
+	for _, moved := range []int64{away, back} {
+		s.Repository(t, moved, "x")
+	}
 	sweep := s.keep(t, s.begin(t))
+	s.Exec(t, `UPDATE public.routes SET path = path || '-2' WHERE path IN ('g/away', 'g/back')`)
+	s.Exec(t, `UPDATE public.routes SET path = 'g/back' WHERE path = 'g/back-2'`)
 	s.Repository(t, two, "later")
 	sweep = s.walk(t, sweep, []string{"g/two/a"}, []string{"g/one/x"}, []string{"g/one", "g/two/a"})
 	got, err := s.DB.SweepAbsent(t.Context(), sweep)
