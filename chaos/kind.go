@@ -29,6 +29,9 @@ type kind struct {
 	// come in quiet windows only: in a storm Redis or the registry may keep them
 	// away.
 	meets bool
+	// stormy tells that it comes in storms only, in a run of all kinds: there it
+	// takes no time of its own.
+	stormy bool
 	// blamed tells that a project is to blame for it, and is recorded as failed.
 	blamed bool
 	// limit is how long it may take until work goes on.
@@ -87,6 +90,7 @@ func selectKinds(all []kind, list string) ([]kind, error) {
 		before := len(selected)
 		for _, k := range all {
 			if k.name == word || k.group() == word {
+				k.stormy = false
 				selected = append(selected, k)
 			}
 		}

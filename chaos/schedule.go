@@ -31,7 +31,7 @@ func (s step) times(k kind) int {
 // storms, or in other quiet windows. A storm comes after so many quiet windows.
 const (
 	again         = 2
-	quietPerStorm = 19
+	quietPerStorm = 20
 )
 
 // schedule is decided by the seed alone. It is through when each outage was
@@ -48,12 +48,15 @@ func schedule(seed uint64, kinds []kind, faults int) []step {
 			outages = append(outages, k)
 		}
 	}
-	quiet, stormy := slices.Clone(outages), []kind{}
+	var quiet, stormy []kind
 	for _, k := range outages {
-		if k.meets {
-			quiet = append(quiet, slices.Repeat([]kind{k}, again)...)
-		} else {
+		switch {
+		case k.meets:
+			quiet = append(quiet, slices.Repeat([]kind{k}, 1+again)...)
+		case k.stormy:
 			stormy = append(stormy, k)
+		default:
+			quiet, stormy = append(quiet, k), append(stormy, k)
 		}
 	}
 	shuffle(dice, quiet)
@@ -83,13 +86,16 @@ func schedule(seed uint64, kinds []kind, faults int) []step {
 // half of the first stretch before the first one and half of it after the last.
 func stormAfter(i, storms, quiet int) int { return (2*i*storms + quiet) / (2 * quiet) }
 
-// dealLanes deals each outage to the storms twice, in one lane for each group.
+// dealLanes deals each outage to the storms twice, or three times if it comes
+// nowhere else, in one lane for each group.
 func dealLanes(dice *rand.Rand, outages []kind, storms int) [][][]kind {
 	lanes := make([][][]kind, storms)
 	for _, group := range groups(outages) {
 		var deck []kind
-		for range again {
-			part := slices.DeleteFunc(slices.Clone(outages), func(k kind) bool { return k.group() != group })
+		for round := range again + 1 {
+			part := slices.DeleteFunc(slices.Clone(outages), func(k kind) bool {
+				return k.group() != group || round == again && !k.stormy
+			})
 			shuffle(dice, part)
 			deck = append(deck, part...)
 		}
