@@ -113,7 +113,7 @@ func TestTheStubCountsWhatIsInFlight(t *testing.T) {
 // small is a whole bench of a few hundred projects.
 var small = size{
 	rounds: 1, consumers: 1, delayed: 400 * time.Millisecond, hasty: 400, delays: []time.Duration{2 * time.Millisecond},
-	caps: []int{2}, shipped: time.Second, flushes: 2_000, noops: 200,
+	caps: []int{2}, shipped: time.Second, swept: 2_000, comparable: 2_000, scanned: time.Second, flushes: 2_000, noops: 200,
 }
 
 func TestAWholeBench(t *testing.T) {

@@ -182,7 +182,8 @@ func (in *installation) create(ctx context.Context, old string) error {
 			return err
 		}
 	}
-	in.sql, err = sqlx.Open("postgres", in.postgres.Database(in.database))
+	// As regmend does it: a statement is one round trip, for GitLab's design, too.
+	in.sql, err = sqlx.Open("postgres", in.postgres.Database(in.database)+"&binary_parameters=yes")
 	return err
 }
 

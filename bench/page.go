@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"time"
 )
 
@@ -45,20 +44,6 @@ func between(old []byte, text string) ([]byte, error) {
 
 // conditions say on what it was measured.
 func (b *bench) conditions(when time.Time) string {
-	return fmt.Sprintf("Measured on %s with %d rounds: %s, %d cores, %s, Postgres %s, Redis %s.",
-		when.Format(time.DateOnly), b.size.rounds, processor(), runtime.NumCPU(), runtime.Version(), b.versions.postgres, b.versions.redis)
-}
-
-// processor is what Linux calls it.
-func processor() string {
-	text, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return runtime.GOARCH
-	}
-	for line := range strings.Lines(string(text)) {
-		if name, ok := strings.CutPrefix(line, "model name"); ok {
-			return strings.TrimLeft(strings.TrimSpace(name), ": ")
-		}
-	}
-	return runtime.GOARCH
+	return fmt.Sprintf("Measured on %s in %d rounds, on a machine of %d cores that others used too: %s, Postgres %s, Redis %s.",
+		when.Format(time.DateOnly), b.size.rounds, runtime.NumCPU(), runtime.Version(), b.versions.postgres, b.versions.redis)
 }

@@ -10,13 +10,14 @@ import (
 
 // outcome is what a contestant did in a round.
 type outcome struct {
-	Projects int64 // of which there is a result
+	Projects   int64 // of which there is a result
+	candidates int64 // of a sweep
 	// Began is the first listing, Ended when the last result was safe: its row
 	// committed, or, for the limit, its answer read.
 	Began, Ended time.Time
 	Stub         told
-	// Since is how long before Began scanning was enabled.
-	Since time.Duration
+	// Enabled is when scanning was.
+	Enabled time.Time
 	// Processes tells what each of regmend's took.
 	Processes map[string]usage
 	Work      work
@@ -36,16 +37,31 @@ type setting struct {
 	slots     int
 	consumers int
 	// most is for how long it may work; 0: until all is done.
-	most time.Duration
+	most  time.Duration
+	sweep bool // by the catalog instead of project by project
+}
+
+func (s setting) strategy() string {
+	if s.sweep {
+		return "sweep"
+	}
+	return "project"
 }
 
 const (
-	forgetRegmend = `TRUNCATE regmend.runs, regmend.data_repair_details, regmend.missing_repositories`
-	selectDone    = `SELECT count(*) FROM regmend.data_repair_details WHERE status = 'completed'`
-	selectLast    = `SELECT max(pg_xact_commit_timestamp(xmin)) FROM regmend.data_repair_details`
+	forgetRegmend = `
+TRUNCATE regmend.runs, regmend.data_repair_details, regmend.missing_repositories,
+         regmend.sweeps, regmend.sweep_projects, regmend.sweep_candidates, regmend.unowned_repositories`
+
+	selectDone  = `SELECT count(*) FROM regmend.data_repair_details WHERE status = 'completed'`
+	selectLast  = `SELECT max(pg_xact_commit_timestamp(xmin)) FROM regmend.data_repair_details`
+	selectFound = `
+SELECT count(*) AS completed, coalesce(sum(missing_count), 0) AS missing
+FROM regmend.data_repair_details
+WHERE status = 'completed'`
 )
 
-// scan lets regmend scan every project from the beginning, project by project.
+// scan lets regmend analyse every project from the beginning.
 func (in *installation) scan(ctx context.Context, s setting) (o outcome, err error) {
 	if err := in.prepare(ctx, s); err != nil {
 		return o, err
@@ -62,7 +78,8 @@ func (in *installation) scan(ctx context.Context, s setting) (o outcome, err err
 	if err != nil {
 		return o, err
 	}
-	if err := in.regmend(ctx, "enable"); err != nil {
+	// As enable does, without its checks: they ask the registry, too.
+	if err := in.regmend(ctx, "settings", "set", "scan_enabled", "true"); err != nil {
 		return o, err
 	}
 	enabled := time.Now()
@@ -75,11 +92,53 @@ func (in *installation) scan(ctx context.Context, s setting) (o outcome, err err
 	if o.Work, err = in.since(ctx, before); err != nil {
 		return o, err
 	}
-	if o.Stub, err = in.stub.figures(ctx); err != nil {
-		return o, err
+	o.Enabled = enabled
+	return o, in.conclude(ctx, s, &o)
+}
+
+// conclude adds when it was, and makes sure that what was found is right.
+func (in *installation) conclude(ctx context.Context, s setting, o *outcome) (err error) {
+	if s.most > 0 {
+		if err := in.settle(ctx); err != nil {
+			return err
+		}
 	}
-	o.Began, o.Since = o.Stub.First, o.Stub.First.Sub(enabled)
-	return o, in.sql.GetContext(ctx, &o.Ended, selectLast)
+	if o.Stub, err = in.stub.figures(ctx); err != nil {
+		return err
+	}
+	var found struct{ Completed, Missing int64 }
+	if err := in.sql.GetContext(ctx, &found, selectFound); err != nil {
+		return err
+	}
+	o.Projects = found.Completed
+	if want := in.shape.missing(); o.Projects == in.all() && found.Missing != want {
+		return fmt.Errorf("%d repositories were found missing, %d are", found.Missing, want)
+	}
+	switch o.Began = o.Stub.First; {
+	case s.sweep:
+		err = in.swept(ctx, o)
+	case s.most > 0:
+		o.Ended = o.Stub.Last
+		return nil
+	}
+	return errors.Join(err, in.sql.GetContext(ctx, &o.Ended, selectLast))
+}
+
+// settle stops the scanning, and waits until all that was scanned is written.
+func (in *installation) settle(ctx context.Context) error {
+	if err := in.regmend(ctx, "disable"); err != nil {
+		return err
+	}
+	var last told
+	return await(ctx, "what was scanned is written", 20*time.Second, func(ctx context.Context) (bool, error) {
+		before := last
+		var err error
+		if last, err = in.stub.figures(ctx); err != nil || last.Listings != before.Listings {
+			return false, err
+		}
+		waiting, err := in.rdb.ZCard(ctx, stashOrder).Result()
+		return waiting == 0 && time.Since(last.Last) > time.Second, err
+	})
 }
 
 // prepare makes regmend as new.
@@ -87,14 +146,20 @@ func (in *installation) prepare(ctx context.Context, s setting) error {
 	if _, err := in.sql.ExecContext(ctx, forgetRegmend); err != nil {
 		return err
 	}
-	if err := in.clearRedis(ctx); err != nil {
+	if err := in.regmend(ctx, "disable"); err != nil {
 		return err
 	}
-	if err := in.regmend(ctx, "disable"); err != nil {
+	if err := in.newRun(ctx); err != nil {
+		return err
+	}
+	if err := in.regmend(ctx, "settings", "set", "strategy", s.strategy()); err != nil {
 		return err
 	}
 	return in.regmend(ctx, "settings", "set", "max_concurrency", fmt.Sprint(s.slots))
 }
+
+// stashOrder has the results that wait to be written.
+const stashOrder = "regmend:stash:order"
 
 // slotsEpoch is the key without which nothing is granted for ten seconds, in case
 // slots are held by somebody.

@@ -132,13 +132,3 @@ func (b *bench) haste(ctx context.Context) error {
 	b.addCosts(at, done[ofRegmend], true)
 	return nil
 }
-
-// sweeps are not built yet.
-func (b *bench) sweeps(context.Context) error {
-	b.skip("regmend has no sweep yet",
-		figure{Name: "sweep, 1,000,000 projects: catalog pages", Goal: goal{atMost, 101}},
-		figure{Name: "sweep, 1,000,000 projects, s", Goal: goal{atMost, 30}},
-		figure{Name: "sweep / scan, 5 ms registry, 100,000 projects", Goal: goal{atLeast, 100}},
-	)
-	return nil
-}

@@ -44,6 +44,10 @@ func (s shape) fullPath(id int64) string {
 	return fmt.Sprintf("Team-%d-x/app-%d-%s", id%s.groups(), id, last)
 }
 
+// missing is how many repositories have no row: of one project in lost the only
+// one, and all of the large one.
+func (s shape) missing() int64 { return (s.Projects+lost-firstTagged)/lost + s.Large }
+
 func tagged(id int64) bool { return id%withRepositories == firstTagged }
 
 // taggedIn yields the projects of the group that have repositories.

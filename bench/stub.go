@@ -35,6 +35,8 @@ type stub struct {
 // figures count since the last orders.
 type figures struct {
 	requests, listings     atomic.Int64
+	catalog, tags          atomic.Int64 // requests for a page of the catalog, or for tags
+	beforeCatalog          atomic.Int64 // requests before the first one for a page of the catalog
 	busy                   atomic.Int64 // nanoseconds of listings, from request to answer
 	inFlight, mostInFlight atomic.Int64
 	first, last            atomic.Int64 // of listings: beginning and end, in Unix nanoseconds
@@ -42,12 +44,16 @@ type figures struct {
 
 // told is how figures are handed out.
 type told struct {
-	Requests     int64         `json:"requests"`
-	Listings     int64         `json:"listings"`
-	MostInFlight int64         `json:"most_in_flight"`
-	Busy         time.Duration `json:"busy"`
-	First        time.Time     `json:"first"`
-	Last         time.Time     `json:"last"`
+	Requests int64 `json:"requests"`
+	Listings int64 `json:"listings"`
+	Catalog  int64 `json:"catalog"`
+	Tags     int64 `json:"tags"`
+	// BeforeCatalog is how many requests there were before the first of the catalog.
+	BeforeCatalog int64         `json:"before_catalog"`
+	MostInFlight  int64         `json:"most_in_flight"`
+	Busy          time.Duration `json:"busy"`
+	First         time.Time     `json:"first"`
+	Last          time.Time     `json:"last"`
 }
 
 // serveStub serves until the process ends, which is with its parent's.
@@ -61,7 +67,11 @@ func serveStub(address string) error {
 	return (&http.Server{Handler: s}).Serve(listener)
 }
 
-const listRoute, listEnd = "/gitlab/v1/repository-paths/", "/repositories/list/"
+const (
+	listRoute, listEnd = "/gitlab/v1/repository-paths/", "/repositories/list/"
+	catalogRoute       = "/v2/_catalog"
+	tagsEnd            = "/tags/list"
+)
 
 // ServeHTTP answers as GitLab's registry does, and the bench's own questions.
 func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -79,6 +89,7 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if list {
 		s.list(o, w, r, strings.TrimSuffix(path, listEnd))
 	} else {
+		s.figures.other(r.URL.Path)
 		o.other(w, r)
 	}
 	// A repository's own listing is the witness's.
@@ -95,6 +106,18 @@ func (f *figures) listing(began, ended time.Time) {
 	f.busy.Add(int64(ended.Sub(began)))
 	f.first.CompareAndSwap(0, began.UnixNano())
 	raise(&f.last, ended.UnixNano())
+}
+
+// other counts what is no listing.
+func (f *figures) other(path string) {
+	switch {
+	case path == catalogRoute:
+		if f.catalog.Add(1) == 1 {
+			f.beforeCatalog.Store(f.requests.Load())
+		}
+	case strings.HasSuffix(path, tagsEnd):
+		f.tags.Add(1)
+	}
 }
 
 func raise(most *atomic.Int64, n int64) {
@@ -139,14 +162,15 @@ func (s *stub) own(what string, w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *figures) reset() {
-	for _, n := range []*atomic.Int64{&f.requests, &f.listings, &f.busy, &f.mostInFlight, &f.first, &f.last} {
+	for _, n := range []*atomic.Int64{&f.requests, &f.listings, &f.catalog, &f.tags, &f.beforeCatalog, &f.busy, &f.mostInFlight, &f.first, &f.last} {
 		n.Store(0)
 	}
 }
 
 func (f *figures) tell() told {
 	return told{
-		Requests: f.requests.Load(), Listings: f.listings.Load(), MostInFlight: f.mostInFlight.Load(),
+		Requests: f.requests.Load(), Listings: f.listings.Load(), Catalog: f.catalog.Load(), Tags: f.tags.Load(),
+		BeforeCatalog: f.beforeCatalog.Load(), MostInFlight: f.mostInFlight.Load(),
 		Busy:  time.Duration(f.busy.Load()),
 		First: time.Unix(0, f.first.Load()), Last: time.Unix(0, f.last.Load()),
 	}

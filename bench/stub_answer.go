@@ -106,9 +106,9 @@ func (o *orders) other(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Gitlab-Container-Registry-Version", "4.32.0-gitlab")
 		w.Header().Set("Gitlab-Container-Registry-Database-Enabled", "true")
 		answer(w, []byte("{}"))
-	case path == "/v2/_catalog":
+	case path == catalogRoute:
 		o.catalog(w, r)
-	case strings.HasSuffix(path, "/tags/list"):
+	case strings.HasSuffix(path, tagsEnd):
 		answer(w, []byte(`{"name":"web","tags":["v1"]}`))
 	default:
 		http.NotFound(w, r)

@@ -28,23 +28,28 @@ type size struct {
 	delays  []time.Duration
 	caps    []int         // numbers of slots
 	shipped time.Duration // for how long GitLab's design may work
-	flushes int64         // results written by the flush, and by COPY
-	noops   int
-	grown   []int64 // sizes of an installation whose costs are compared
-	most    int64   // the largest installation; 0: none
-	large   int64   // repositories of a large project; 0: none
+	// swept is how many projects are swept where nothing else is to be compared,
+	// and comparable how many where sweeping is compared with scanning, which may
+	// take so long.
+	swept, comparable int64
+	scanned           time.Duration
+	flushes           int64 // results written by the flush, and by COPY
+	noops             int
+	grown             []int64 // sizes of an installation whose costs are compared
+	most              int64   // the largest installation; 0: none
+	large             int64   // repositories of a large project; 0: none
 }
 
 // quick is what fits in three minutes, full what there is.
 var (
 	quick = size{
 		rounds: 5, consumers: 1, delayed: 2500 * time.Millisecond, hasty: 16_000, delays: []time.Duration{5 * time.Millisecond}, caps: []int{2, 8},
-		shipped: time.Second, flushes: 20_000, noops: 5_000,
+		shipped: time.Second, comparable: 100_000, scanned: 3 * time.Second, flushes: 20_000, noops: 5_000,
 	}
 	full = size{
 		rounds: 5, consumers: 1, delayed: 20 * time.Second, hasty: 100_000,
 		delays: []time.Duration{5 * time.Millisecond, 20 * time.Millisecond}, caps: []int{2, 8},
-		shipped: 10 * time.Second, flushes: 100_000, noops: 20_000,
+		shipped: 10 * time.Second, swept: 1_000_000, comparable: 100_000, scanned: 20 * time.Second, flushes: 100_000, noops: 20_000,
 		grown: []int64{10_000, 100_000, 1_000_000}, most: 10_000_000, large: 100_000,
 	}
 )
