@@ -47,13 +47,7 @@ func (db *DB) Prove(ctx context.Context, s Sweep) (Sweep, error) {
 	if err := db.writeVerdicts(ctx, s, c.verdicts); err != nil {
 		return Sweep{}, err
 	}
-	if err := db.proveZeros(ctx, s, c.ids); err != nil {
-		return Sweep{}, err
-	}
-	return db.step(ctx, "go on judging", s, func(_ context.Context, _ *sqlx.Tx, _ Run, s *Sweep) error {
-		s.Cursor = c.ids[len(c.ids)-1]
-		return nil
-	})
+	return db.proveZeros(ctx, s, c.ids)
 }
 
 func (db *DB) endSweep(ctx context.Context, s Sweep) (Sweep, error) {
@@ -139,54 +133,6 @@ func keptAfter(ctx context.Context, tx *sqlx.Tx, s *Sweep, limit chunks) ([]int6
 	var ids pq.Int64Array
 	err := tx.GetContext(ctx, &ids, selectKept, s.Scan, s.Cursor, limit.judge, limit.candidates)
 	return ids, err
-}
-
-const (
-	// Of projects without any candidate; ascending, as in upsertVerdicts.
-	mergeZeros = `
-WITH same AS (
-    SELECT k.project_id, 'completed'::text AS status, $3::bigint AS scan_number, k.full_path, 0 AS missing_count,
-           '` + methodSweep + `'::text AS method, $4::integer AS pages, k.listed, NULL::text AS contradiction,
-           NULL::bigint AS failure_scan_number, NULL::text AS error
-    FROM regmend.sweep_projects k
-    JOIN public.projects p
-      ON p.id = k.project_id AND p.id >= $5 AND p.id <= $6 AND p.pending_delete IS NOT TRUE
-    JOIN public.routes r
-      ON r.source_id = k.project_id AND r.source_id >= $5 AND r.source_id <= $6 AND r.source_type = 'Project'
-     AND r.path = k.full_path AND r.xmin = k.route
-    LEFT JOIN regmend.data_repair_details d
-      ON d.project_id = k.project_id AND d.project_id >= $5 AND d.project_id <= $6
-    WHERE k.scan_number = $3 AND k.project_id >= $5 AND k.project_id <= $6
-      AND NOT coalesce(d.status = 'completed' AND ` + trusted + `, false)
-      AND k.project_id NOT IN (SELECT c.project_id FROM regmend.sweep_candidates c
-                               WHERE c.scan_number = $3 AND c.project_id >= $5 AND c.project_id <= $6)
-)` + mergeSame + `
-SELECT ARRAY(SELECT project_id FROM written)`
-
-	deleteMissingWithin = `
-DELETE FROM regmend.missing_repositories
-WHERE project_id >= $1 AND project_id <= $2 AND project_id = ANY ($3)`
-)
-
-// proveZeros writes the results of those of ids, all that were kept between its
-// first and its last, that have no candidate.
-func (db *DB) proveZeros(ctx context.Context, s Sweep, ids []int64) error {
-	return inHalves(ids, func(part []int64) error {
-		first, last := part[0], part[len(part)-1]
-		_, err := db.step(ctx, "write proven results", s, func(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep) error {
-			if _, err := tx.ExecContext(ctx, noNestedLoops); err != nil {
-				return err
-			}
-			var written pq.Int64Array
-			if err := tx.GetContext(ctx, &written, mergeZeros, run.ID, run.Scan, s.Scan, s.Pages, first, last); err != nil {
-				return err
-			}
-			s.Proven += int64(len(written))
-			_, err := tx.ExecContext(ctx, deleteMissingWithin, first, last, written)
-			return err
-		})
-		return err
-	}, leavePending[int64])
 }
 
 // writeVerdicts writes the results of projects that have candidates.

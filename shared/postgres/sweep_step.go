@@ -17,7 +17,7 @@ type chunks struct {
 	candidates int // candidates that are judged, about: a project's are judged together
 }
 
-var usualChunks = chunks{keep: 50000, judge: 10000, candidates: 10000}
+var usualChunks = chunks{keep: 50000, judge: 20000, candidates: 10000}
 
 const (
 	selectRun = `
