@@ -6,7 +6,6 @@ package consumer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -192,83 +191,6 @@ func (c *Consumer) stop(ctx context.Context, servers []*asynq.Server) {
 	if _, err := c.flush(ctx); err != nil {
 		c.log.WithError(err).Info("the stash is left to the other consumers")
 	}
-}
-
-// scanServer runs scans. Waiting for a slot happens inside the handler, which
-// is cheaper than bouncing tasks, so what must not wait has a Server of its own.
-func (c *Consumer) scanServer() *asynq.Server {
-	return c.server(c.cfg.Workers, map[string]int{tasks.QueueScan: 1})
-}
-
-// adhocServer takes what operators enqueue. In a queue beside another one of the
-// same Server it would be asked for before each task of the other.
-func (c *Consumer) adhocServer() *asynq.Server {
-	return c.server(c.cfg.Workers, map[string]int{tasks.QueueAdhoc: 1})
-}
-
-// theDead is how many dead processes' batches a process can take in hand at once.
-const theDead = 8
-
-// rescueServer takes the batches of dead processes in hand at once, also while
-// every worker waits for a slot with a batch of its own.
-func (c *Consumer) rescueServer() *asynq.Server {
-	return c.server(theDead*c.cfg.Workers, map[string]int{tasks.QueueRescue: 1})
-}
-
-// flushServer runs one flush at a time.
-func (c *Consumer) flushServer() *asynq.Server {
-	return c.server(1, map[string]int{tasks.QueueFlush: 1})
-}
-
-// sweepServer carries on the one sweep there is.
-func (c *Consumer) sweepServer() *asynq.Server {
-	return c.server(1, map[string]int{tasks.QueueSweep: 1})
-}
-
-func (c *Consumer) server(workers int, queues map[string]int) *asynq.Server {
-	return asynq.NewServerFromRedisClient(c.rdb, asynq.Config{
-		Concurrency: workers,
-		Queues:      queues,
-		// A scan that had to leave is no failure: it counts no retry and goes
-		// back at once.
-		IsFailure:                func(err error) bool { return !left(err) },
-		RetryDelayFunc:           retryDelay,
-		DelayedTaskCheckInterval: time.Second,
-		ShutdownTimeout:          shutdownTimeout,
-		Logger:                   newQueueLog(c.log),
-		LogLevel:                 asynq.WarnLevel,
-	})
-}
-
-// retryDelay keeps a batch that Redis could not be told of from waiting for
-// long, and one that a fault of ours ends every time from coming up all the time.
-func retryDelay(n int, err error, _ *asynq.Task) time.Duration {
-	if left(err) {
-		return 0
-	}
-	return min(time.Duration(n+1)*time.Second, time.Minute)
-}
-
-// left tells whether a handler had to leave, as opposed to failing.
-func left(err error) bool {
-	return errors.Is(err, errStopped) || errors.Is(err, context.Canceled) || errors.Is(err, claims.ErrClaimLost)
-}
-
-// start starts all servers with their handlers, or none.
-func (c *Consumer) start(servers []*asynq.Server) error {
-	mux := asynq.NewServeMux()
-	mux.HandleFunc(tasks.TypeScan, c.handleScan)
-	mux.HandleFunc(tasks.TypeFlush, c.handleFlush)
-	mux.HandleFunc(tasks.TypeSweep, c.handleSweep)
-	for i, server := range servers {
-		if err := server.Start(mux); err != nil {
-			for _, started := range servers[:i] {
-				started.Shutdown()
-			}
-			return fmt.Errorf("start working on the queues: %w", err)
-		}
-	}
-	return nil
 }
 
 // keepClaims keeps this process's claims alive, and puts batches of dead
