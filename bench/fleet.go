@@ -18,19 +18,23 @@ type fleet struct {
 	processes map[string]*servers.Process
 }
 
-func (f *fleet) start(ctx context.Context, consumers int) error {
+// start starts them and waits until they are there; for a sweep without a
+// producer, which would have the projects scanned.
+func (f *fleet) start(ctx context.Context, s setting) error {
 	f.processes = map[string]*servers.Process{}
-	if err := f.launch(ctx, "producer", "producer"); err != nil {
-		return err
+	if !s.sweep {
+		if err := f.launch(ctx, "producer", "producer"); err != nil {
+			return err
+		}
 	}
-	for i := range consumers {
+	for i := range s.consumers {
 		if err := f.launch(ctx, fmt.Sprint("consumer ", i+1), "consumer"); err != nil {
 			return err
 		}
 	}
 	return await(ctx, "regmend's processes are there", 20*time.Second, func(ctx context.Context) (bool, error) {
 		n, err := f.in.rdb.ZCard(ctx, "regmend:processes").Result()
-		return int(n) > consumers, err
+		return int(n) == len(f.processes), err
 	})
 }
 

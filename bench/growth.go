@@ -48,6 +48,9 @@ func (b *bench) growth(ctx context.Context) error {
 // addMemory adds the peaks of an outcome's processes.
 func (b *bench) addMemory(at string, o outcome) {
 	for _, name := range []string{"producer", "consumer 1"} {
+		if _, ran := o.Processes[name]; !ran {
+			continue
+		}
 		b.add(figure{
 			Name: "peak memory, " + name + ", " + at, Unit: "MiB",
 			Values: sample{mebibytes(o.Processes[name].PeakMemory)}, Goal: goal{atMost, 64},

@@ -16,8 +16,6 @@ type outcome struct {
 	// committed, or, for the limit, its answer read.
 	Began, Ended time.Time
 	Stub         told
-	// Enabled is when scanning was.
-	Enabled time.Time
 	// Processes tells what each of regmend's took.
 	Processes map[string]usage
 	Work      work
@@ -41,13 +39,6 @@ type setting struct {
 	sweep bool // by the catalog instead of project by project
 }
 
-func (s setting) strategy() string {
-	if s.sweep {
-		return "sweep"
-	}
-	return "project"
-}
-
 const (
 	forgetRegmend = `
 TRUNCATE regmend.runs, regmend.data_repair_details, regmend.missing_repositories,
@@ -68,8 +59,15 @@ func (in *installation) scan(ctx context.Context, s setting) (o outcome, err err
 	}
 	f := &fleet{in: in}
 	defer func() { err = errors.Join(err, f.stop()) }()
-	if err := f.start(ctx, s.consumers); err != nil {
+	if err := f.start(ctx, s); err != nil {
 		return o, err
+	}
+	begin := enable
+	if s.sweep {
+		if err := in.ready(ctx); err != nil {
+			return o, errors.Join(err, f.tails())
+		}
+		begin = []string{"sweep"}
 	}
 	if err := in.stub.begin(ctx, s.orders); err != nil {
 		return o, err
@@ -78,11 +76,9 @@ func (in *installation) scan(ctx context.Context, s setting) (o outcome, err err
 	if err != nil {
 		return o, err
 	}
-	// As enable does, without its checks: they ask the registry, too.
-	if err := in.regmend(ctx, "settings", "set", "scan_enabled", "true"); err != nil {
+	if err := in.regmend(ctx, begin...); err != nil {
 		return o, err
 	}
-	enabled := time.Now()
 	if o.Projects, err = in.awaitResults(ctx, s.most); err != nil {
 		return o, errors.Join(err, f.tails())
 	}
@@ -92,9 +88,27 @@ func (in *installation) scan(ctx context.Context, s setting) (o outcome, err err
 	if o.Work, err = in.since(ctx, before); err != nil {
 		return o, err
 	}
-	o.Enabled = enabled
 	return o, in.conclude(ctx, s, &o)
 }
+
+// enable turns scanning on as the verb does, without its checks: they ask the
+// registry, too.
+var enable = []string{"settings", "set", "scan_enabled", "true"}
+
+// ready enables scanning, and waits until it may begin: there is nothing to scan
+// while there is no producer.
+func (in *installation) ready(ctx context.Context) error {
+	if err := in.regmend(ctx, enable...); err != nil {
+		return err
+	}
+	return await(ctx, "known repositories were looked for", 20*time.Second, func(ctx context.Context) (bool, error) {
+		age, err := in.rdb.TTL(ctx, "regmend:witness").Result()
+		return age > 0 && age < witnessFor-2*time.Second, err
+	})
+}
+
+// witnessFor is how long the outcome of a look for known repositories is kept.
+const witnessFor = 10 * time.Minute
 
 // conclude adds when it was, and makes sure that what was found is right.
 func (in *installation) conclude(ctx context.Context, s setting, o *outcome) (err error) {
@@ -150,9 +164,6 @@ func (in *installation) prepare(ctx context.Context, s setting) error {
 		return err
 	}
 	if err := in.newRun(ctx); err != nil {
-		return err
-	}
-	if err := in.regmend(ctx, "settings", "set", "strategy", s.strategy()); err != nil {
 		return err
 	}
 	return in.regmend(ctx, "settings", "set", "max_concurrency", fmt.Sprint(s.slots))

@@ -36,7 +36,6 @@ type stub struct {
 type figures struct {
 	requests, listings     atomic.Int64
 	catalog, tags          atomic.Int64 // requests for a page of the catalog, or for tags
-	beforeCatalog          atomic.Int64 // requests before the first one for a page of the catalog
 	busy                   atomic.Int64 // nanoseconds of listings, from request to answer
 	inFlight, mostInFlight atomic.Int64
 	first, last            atomic.Int64 // of listings: beginning and end, in Unix nanoseconds
@@ -44,16 +43,14 @@ type figures struct {
 
 // told is how figures are handed out.
 type told struct {
-	Requests int64 `json:"requests"`
-	Listings int64 `json:"listings"`
-	Catalog  int64 `json:"catalog"`
-	Tags     int64 `json:"tags"`
-	// BeforeCatalog is how many requests there were before the first of the catalog.
-	BeforeCatalog int64         `json:"before_catalog"`
-	MostInFlight  int64         `json:"most_in_flight"`
-	Busy          time.Duration `json:"busy"`
-	First         time.Time     `json:"first"`
-	Last          time.Time     `json:"last"`
+	Requests     int64         `json:"requests"`
+	Listings     int64         `json:"listings"`
+	Catalog      int64         `json:"catalog"`
+	Tags         int64         `json:"tags"`
+	MostInFlight int64         `json:"most_in_flight"`
+	Busy         time.Duration `json:"busy"`
+	First        time.Time     `json:"first"`
+	Last         time.Time     `json:"last"`
 }
 
 // serveStub serves until the process ends, which is with its parent's.
@@ -112,9 +109,7 @@ func (f *figures) listing(began, ended time.Time) {
 func (f *figures) other(path string) {
 	switch {
 	case path == catalogRoute:
-		if f.catalog.Add(1) == 1 {
-			f.beforeCatalog.Store(f.requests.Load())
-		}
+		f.catalog.Add(1)
 	case strings.HasSuffix(path, tagsEnd):
 		f.tags.Add(1)
 	}
@@ -162,15 +157,14 @@ func (s *stub) own(what string, w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *figures) reset() {
-	for _, n := range []*atomic.Int64{&f.requests, &f.listings, &f.catalog, &f.tags, &f.beforeCatalog, &f.busy, &f.mostInFlight, &f.first, &f.last} {
+	for _, n := range []*atomic.Int64{&f.requests, &f.listings, &f.catalog, &f.tags, &f.busy, &f.mostInFlight, &f.first, &f.last} {
 		n.Store(0)
 	}
 }
 
 func (f *figures) tell() told {
 	return told{
-		Requests: f.requests.Load(), Listings: f.listings.Load(), Catalog: f.catalog.Load(), Tags: f.tags.Load(),
-		BeforeCatalog: f.beforeCatalog.Load(), MostInFlight: f.mostInFlight.Load(),
+		Requests: f.requests.Load(), Listings: f.listings.Load(), Catalog: f.catalog.Load(), Tags: f.tags.Load(), MostInFlight: f.mostInFlight.Load(),
 		Busy:  time.Duration(f.busy.Load()),
 		First: time.Unix(0, f.first.Load()), Last: time.Unix(0, f.last.Load()),
 	}

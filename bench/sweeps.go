@@ -39,12 +39,8 @@ func (b *bench) sweepCosts(ctx context.Context) error {
 		figure{Name: at + ": requests for tags / candidates", Values: each(own, func(o outcome) float64 {
 			return float64(o.Stub.Tags) / float64(o.candidates)
 		}), Goal: goal{atMost, 1}},
-		figure{Name: at + ": all requests from the catalog's first on", Values: each(own, outcome.sinceCatalog)},
-		figure{Name: at + ": requests before (probe and witness)", Values: each(own, func(o outcome) float64 { return float64(o.Stub.BeforeCatalog) })},
+		figure{Name: at + ": requests in all", Values: each(own, func(o outcome) float64 { return float64(o.Stub.Requests) })},
 		figure{Name: at + ", from its beginning to the last row", Unit: "s", Values: each(own, outcome.seconds), Goal: goal{atMost, 30}},
-		figure{Name: at + ", from enabling to the last row", Unit: "s", Values: each(own, func(o outcome) float64 {
-			return o.Ended.Sub(o.Enabled).Seconds()
-		})},
 	)
 	b.addMemory(at, own[len(own)-1])
 	return nil
@@ -87,8 +83,6 @@ func (b *bench) sweeper(s setting) contestant {
 }
 
 func (o outcome) seconds() float64 { return o.Ended.Sub(o.Began).Seconds() }
-
-func (o outcome) sinceCatalog() float64 { return float64(o.Stub.Requests - o.Stub.BeforeCatalog) }
 
 const selectSwept = `
 SELECT started_at, state, reason, proven, candidates
