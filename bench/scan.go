@@ -59,6 +59,9 @@ func (in *installation) scan(ctx context.Context, s setting) (o outcome, err err
 	}
 	f := &fleet{in: in}
 	defer func() { err = errors.Join(err, f.stop()) }()
+	if err := in.stub.begin(ctx, s.orders); err != nil { // the processes ask it at once
+		return o, err
+	}
 	if err := f.start(ctx, s); err != nil {
 		return o, err
 	}
