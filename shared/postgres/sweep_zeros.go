@@ -52,20 +52,29 @@ WHERE project_id >= $1 AND project_id <= $2 AND project_id = ANY ($3)`
 )
 
 // proveZeros writes the results of those of ids, all that were kept between its
-// first and its last, that have no candidate, and moves s on behind them.
+// first and its last, that have no candidate, and moves s on behind them. Where
+// there are rows already, they are merged in a transaction of their own: in one
+// with the insertion they would be locked out of their order.
 func (db *DB) proveZeros(ctx context.Context, s Sweep, ids []int64) (Sweep, error) {
 	next, end := s, ids[len(ids)-1]
-	err := inHalves(ids, func(part []int64) (err error) {
-		next, err = db.step(ctx, "write proven results", s, func(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep) error {
-			first, last := part[0], part[len(part)-1]
-			if err := writeZeros(ctx, tx, run, s, first, last); err != nil {
+	write := func(part []int64, way wayOfWriting) (left bool, err error) {
+		next, err = db.step(ctx, "write proven results", s, func(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep) (err error) {
+			if _, err := tx.ExecContext(ctx, noNestedLoops); err != nil {
 				return err
 			}
-			if last == end {
+			first, last := part[0], part[len(part)-1]
+			if left, err = way(ctx, tx, run, s, first, last); err == nil && !left && last == end {
 				s.Cursor = end
 			}
-			return nil
+			return err
 		})
+		return left, err
+	}
+	err := inHalves(ids, func(part []int64) error {
+		left, err := write(part, insertProven)
+		if err == nil && left {
+			_, err = write(part, mergeProven)
+		}
 		return err
 	}, leavePending[int64])
 	if err != nil || next.Cursor == end {
@@ -77,24 +86,23 @@ func (db *DB) proveZeros(ctx context.Context, s Sweep, ids []int64) (Sweep, erro
 	})
 }
 
-func writeZeros(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep, first, last int64) error {
-	if _, err := tx.ExecContext(ctx, noNestedLoops); err != nil {
-		return err
-	}
-	args := []any{run.ID, run.Scan, s.Scan, s.Pages, first, last}
+// wayOfWriting writes zeros of the projects from first to last, and tells whether
+// some are left to another way.
+type wayOfWriting func(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep, first, last int64) (left bool, err error)
+
+func insertProven(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep, first, last int64) (left bool, err error) {
 	var zeros struct{ Found, Written int64 }
-	if err := tx.GetContext(ctx, &zeros, insertZeros, args...); err != nil {
-		return err
-	}
+	err = tx.GetContext(ctx, &zeros, insertZeros, run.ID, run.Scan, s.Scan, s.Pages, first, last)
 	s.Proven += zeros.Written
-	if zeros.Written == zeros.Found {
-		return nil
-	}
+	return zeros.Written < zeros.Found, err
+}
+
+func mergeProven(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep, first, last int64) (left bool, err error) {
 	var merged pq.Int64Array
-	if err := tx.GetContext(ctx, &merged, mergeZeros, args...); err != nil {
-		return err
+	if err := tx.GetContext(ctx, &merged, mergeZeros, run.ID, run.Scan, s.Scan, s.Pages, first, last); err != nil {
+		return false, err
 	}
 	s.Proven += int64(len(merged))
-	_, err := tx.ExecContext(ctx, deleteMissingWithin, first, last, merged)
-	return err
+	_, err = tx.ExecContext(ctx, deleteMissingWithin, first, last, merged)
+	return false, err
 }
