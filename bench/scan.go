@@ -42,7 +42,7 @@ type setting struct {
 const (
 	forgetRegmend = `
 TRUNCATE regmend.runs, regmend.data_repair_details, regmend.missing_repositories,
-         regmend.sweeps, regmend.sweep_projects, regmend.sweep_candidates, regmend.unowned_repositories`
+         regmend.sweeps, regmend.sweep_projects, regmend.sweep_candidates, regmend.sweep_sample, regmend.unowned_repositories`
 
 	selectDone  = `SELECT count(*) FROM regmend.data_repair_details WHERE status = 'completed'`
 	selectLast  = `SELECT max(pg_xact_commit_timestamp(xmin)) FROM regmend.data_repair_details`
