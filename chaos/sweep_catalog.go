@@ -19,7 +19,8 @@ type catalogFault struct {
 	// times is how many answers are spoilt; 0: all, for as long as lasts says.
 	times int64
 	lasts time.Duration
-	// whole tells that it has to be there from the walk's beginning.
+	// whole tells that it has to be there from the walk's beginning, and that of a
+	// run: where there are results already, these contradict it.
 	whole bool
 	// fails are words of the reason for which a sweep fails that meets it.
 	fails []string
@@ -53,6 +54,11 @@ func (f catalogFault) inject(ctx context.Context, in *installation, dice *rand.R
 	times := f.times
 	if times == 0 {
 		times = endless
+	}
+	if f.whole {
+		if err := in.sweptRun(ctx); err != nil {
+			return healed{}, err
+		}
 	}
 	fault := f.fault(in.registry, dice)
 	var b *screen
