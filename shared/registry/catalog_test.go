@@ -153,6 +153,24 @@ func TestP3_ACatalogThatIsNotWholeIsAnError(t *testing.T) {
 	}
 }
 
+// Not the first page is at fault then, which reads the same as ever.
+func TestAPageThatLeadsBackToTheFirstIsReadAgain(t *testing.T) {
+	server := registrytest.NewServer(t, registrytest.Options{CatalogLimit: 100})
+	pushMany(server.Registry, "g/p", 350)
+	walk := newWalk(t, server.URL)
+	_, second, err := walk.Page(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Fail(registrytest.Where{Kind: registrytest.Catalog, Times: 1}, registrytest.Link(`</v2/_catalog?n=100>; rel="next"`))
+	if _, next, err := walk.Page(t.Context(), second); err == nil || !strings.Contains(err.Error(), "leads back") {
+		t.Errorf("the second page leads to %q (%v), want an error", next, err)
+	}
+	if rest, err := walkCatalog(t, walk, second); err != nil || len(rest) != 250 {
+		t.Errorf("read again, there are %d paths from the second page on (%v), want 250", len(rest), err)
+	}
+}
+
 func TestARefusedCatalogIsNoOutage(t *testing.T) {
 	tests := map[string]struct {
 		fault   registrytest.Fault

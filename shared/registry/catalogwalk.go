@@ -67,6 +67,9 @@ func (w *CatalogWalk) Page(ctx context.Context, position string) (paths []string
 		return nil, "", err
 	}
 	w.read[w.hash(position)] = struct{}{}
+	if first, err := w.client.catalogAt(""); position == "" && err == nil {
+		w.read[w.hash(routeCatalog+"?"+first.RawQuery)] = struct{}{} // by which a Link may lead back
+	}
 	w.last = position
 	return page.paths, page.next, nil
 }
