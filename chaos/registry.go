@@ -69,8 +69,9 @@ const (
 	twinForeign    = "foreign"     // another installation's
 )
 
-// registryLatency is how long it takes for an answer.
-const registryLatency = 10 * time.Millisecond
+// registryLatency is how long it takes for an answer, tagsLatency for one about
+// the tags of one repository: the first sweep of a run asks for thousands.
+const registryLatency, tagsLatency = 10 * time.Millisecond, time.Millisecond
 
 // catalogPage makes a walk through the catalog of many pages.
 const catalogPage = 250
@@ -128,7 +129,7 @@ func (in *installation) keepSecretLines(what string, text []byte) {
 // fill makes the double and its twins.
 func (r *registrySide) fill(in *installation, key crypto.PublicKey) {
 	registry := func(opts registrytest.Options) *registrytest.Registry {
-		opts.Latency, opts.Record, opts.CatalogPage = registryLatency, 1000, catalogPage
+		opts.Latency, opts.TagsLatency, opts.CatalogPage, opts.Record = registryLatency, tagsLatency, catalogPage, 1000
 		opts.Auth = &registrytest.Auth{Keys: []crypto.PublicKey{key}}
 		return registrytest.New(opts)
 	}

@@ -56,6 +56,12 @@ func killAt(kind registrytest.Kind) func(context.Context, *installation, *rand.R
 // killAtGate kills it within a step that has done its work and is not committed.
 func killAtGate(g gate) func(context.Context, *installation, *rand.Rand) (healed, error) {
 	return func(ctx context.Context, in *installation, _ *rand.Rand) (h healed, err error) {
+		if g == gatePage {
+			err = in.sweptRun(ctx) // so that results rest on the page
+		}
+		if err != nil {
+			return healed{}, err
+		}
 		err = in.meetSweep(ctx, g, func(s sweep) (err error) {
 			h, err = in.killSweeper(ctx, s)
 			return err
@@ -79,7 +85,7 @@ func (in *installation) killSweeper(ctx context.Context, s sweep) (healed, error
 
 // curedToo is h, and over only when the sweep goes on as well.
 func (in *installation) curedToo(ctx context.Context, h healed, err error) (healed, error) {
-	if err != nil {
+	if err != nil || !in.registry.alone.Load() {
 		return h, err
 	}
 	cured, err := in.cured(ctx)

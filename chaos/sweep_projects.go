@@ -12,7 +12,11 @@ import (
 )
 
 // sweptRun begins a run that begins with a sweep: every project is to be proven.
+// Storms have begun one.
 func (in *installation) sweptRun(ctx context.Context) error {
+	if !in.registry.alone.Load() {
+		return nil
+	}
 	if err := in.setStrategy(ctx, "sweep"); err != nil {
 		return err
 	}

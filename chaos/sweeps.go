@@ -87,7 +87,7 @@ func (r *pass) keepSweeping(ctx context.Context) error {
 }
 
 // strategies are those of runs, by turns.
-var strategies = []string{"sweep", "project", "auto"}
+var strategies = []string{"sweep", "auto", "project"}
 
 // nextStrategy sets how the next run is to begin.
 func (in *installation) nextStrategy(ctx context.Context) error {
@@ -188,14 +188,18 @@ func (in *installation) sweeper(ctx context.Context, s sweep) (string, error) {
 }
 
 // cured is a fault of a sweep that is over: from now on the sweep has to go on.
+// In a storm nobody waits for that.
 func (in *installation) cured(ctx context.Context) (healed, error) {
 	since := time.Now()
+	if !in.registry.alone.Load() {
+		return healed{since: since}, nil
+	}
 	var was sweep
 	err := await(ctx, "Postgres tells where the sweep is", time.Minute, func(ctx context.Context) (ok bool, err error) {
 		was, _, err = in.sweep(ctx)
 		return err == nil, err
 	})
-	if err == nil && was.State == failed && in.registry.alone.Load() {
+	if err == nil && was.State == failed {
 		err = damagef("the sweep failed: %s", was)
 	}
 	return healed{since: since, back: func(ctx context.Context) (bool, error) {

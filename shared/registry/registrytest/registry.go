@@ -40,6 +40,8 @@ type Options struct {
 	CatalogPage int
 	// Latency is how long each answer is held back.
 	Latency time.Duration
+	// TagsLatency is that of answers about one repository's tags; 0: the same.
+	TagsLatency time.Duration
 	// Auth says who may do what; nil: everyone everything.
 	Auth *Auth
 	// Record bounds the requests that are remembered; 1,000,000 by default.
@@ -161,7 +163,7 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	counted := &StatusWriter{ResponseWriter: w}
 	inFlight, done := r.log.begin(req, asked)
 	defer func() { done(counted.Status) }()
-	if !r.wait(req, inFlight) {
+	if !r.wait(req, inFlight, asked.kind) {
 		return
 	}
 	answer := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { r.answer(w, req, asked) })
@@ -169,8 +171,11 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // wait holds the answer back, and tells whether someone still waits for it.
-func (r *Registry) wait(req *http.Request, inFlight int) bool {
+func (r *Registry) wait(req *http.Request, inFlight int, kind Kind) bool {
 	latency := time.Duration(r.latency.Load())
+	if kind == Tags {
+		latency = cmp.Or(r.opts.TagsLatency, latency)
+	}
 	if load := r.load.Load(); load != nil {
 		latency = (*load)(inFlight)
 	}
