@@ -24,9 +24,11 @@ var catalogs = map[string]string{
 	"catalog-endless":            "endless",
 }
 
-// walkCatalog reads the catalog as a sweep does that notes where it is, at most
-// so many pages.
-func walkCatalog(t *testing.T, r *registrySide, client *registry.Client, most int) (paths []string, pages int, err error) {
+// mostWalked bounds the walks of these tests, in pages.
+const mostWalked = 30
+
+// walkCatalog reads the catalog as a sweep does that notes where it is.
+func walkCatalog(t *testing.T, r *registrySide, client *registry.Client) (paths []string, pages int, err error) {
 	t.Helper()
 	walk, err := client.CatalogWalk(t.Context())
 	if err != nil {
@@ -34,7 +36,7 @@ func walkCatalog(t *testing.T, r *registrySide, client *registry.Client, most in
 	}
 	position := ""
 	r.position = func() string { return position }
-	for pages < most {
+	for pages < mostWalked {
 		found, next, err := walk.Page(t.Context(), position)
 		if err != nil {
 			return paths, pages, err
@@ -63,7 +65,7 @@ func TestCatalogFaults(t *testing.T) {
 					times = endless
 				}
 				s, end := r.interpose("catalog", times, f.fault(r, rand.New(rand.NewPCG(seed, 1))))
-				paths, _, err := walkCatalog(t, r, client, 30)
+				paths, _, err := walkCatalog(t, r, client)
 				end()
 				whole := slices.Equal(paths, r.pushed)
 				switch {
@@ -76,7 +78,7 @@ func TestCatalogFaults(t *testing.T) {
 				case err == nil || !strings.Contains(err.Error(), want):
 					t.Errorf("the walk ends with %v, want %s", err, want)
 				}
-				if paths, pages, err := walkCatalog(t, r, client, 30); err != nil || !slices.Equal(paths, r.pushed) || pages != 5 {
+				if paths, pages, err := walkCatalog(t, r, client); err != nil || !slices.Equal(paths, r.pushed) || pages != 5 {
 					t.Fatalf("after it a walk ends with %d repositories on %d pages: %v", len(paths), pages, err)
 				}
 			}
@@ -94,7 +96,7 @@ func TestPagesGivenTwiceAreNoted(t *testing.T) {
 	if pages := r.pages(); len(pages.given)+len(pages.double) != 0 {
 		t.Errorf("before anybody asked: %+v", pages)
 	}
-	if _, _, err := walkCatalog(t, r, client, 30); err != nil {
+	if _, _, err := walkCatalog(t, r, client); err != nil {
 		t.Fatal(err)
 	}
 	if pages := r.pages(); len(pages.given) != 4 || len(pages.double) != 0 { // one to see that it is over
@@ -103,7 +105,7 @@ func TestPagesGivenTwiceAreNoted(t *testing.T) {
 	const times = 8
 	_, end := r.interpose("catalog", times, r.repeating())
 	defer end()
-	if _, pages, err := walkCatalog(t, r, client, 30); err != nil || pages != 3+times-1 {
+	if _, pages, err := walkCatalog(t, r, client); err != nil || pages != 3+times-1 {
 		t.Errorf("a walk with a page %d times has %d pages: %v", times, pages, err)
 	}
 	if pages := r.pages(); len(pages.double) != times-1 {
@@ -132,7 +134,7 @@ func TestScansPassTheScreen(t *testing.T) {
 	end()
 	first, over := r.interposeFirst(badGateway)
 	defer over()
-	if _, _, err := walkCatalog(t, r, client, 30); err == nil || first.given.Load() != 1 {
+	if _, _, err := walkCatalog(t, r, client); err == nil || first.given.Load() != 1 {
 		t.Errorf("the first page was spoilt %d times, and the walk ends with %v", first.given.Load(), err)
 	}
 }

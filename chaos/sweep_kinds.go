@@ -56,11 +56,10 @@ func killAt(kind registrytest.Kind) func(context.Context, *installation, *rand.R
 // killAtGate kills it within a step that has done its work and is not committed.
 func killAtGate(g gate) func(context.Context, *installation, *rand.Rand) (healed, error) {
 	return func(ctx context.Context, in *installation, _ *rand.Rand) (h healed, err error) {
-		if g == gatePage {
-			err = in.sweptRun(ctx) // so that results rest on the page
-		}
-		if err != nil {
-			return healed{}, err
+		if g == gatePage { // so that results rest on the page
+			if err := in.sweptRun(ctx); err != nil {
+				return healed{}, err
+			}
 		}
 		err = in.meetSweep(ctx, g, func(s sweep) (err error) {
 			h, err = in.killSweeper(ctx, s)

@@ -24,39 +24,35 @@ func (in *installation) sweptRun(ctx context.Context) error {
 }
 
 // whileWalking changes projects that a sweep has kept, while it walks.
-func (in *installation) whileWalking(ctx context.Context, dice *rand.Rand, change func(*sqlx.Tx, []int64) error) (ids []int64, err error) {
-	if ids, err = in.expendable(ctx, dice); err != nil {
-		return nil, err
+func (in *installation) whileWalking(ctx context.Context, dice *rand.Rand, change func(ids []int64) error) (healed, error) {
+	ids, err := in.expendable(ctx, dice)
+	if err != nil {
+		return healed{}, err
 	}
 	if err := in.sweptRun(ctx); err != nil {
-		return nil, err
+		return healed{}, err
 	}
-	return ids, in.stopAt(ctx, registrytest.Catalog, func(sweep) error {
-		return in.witness.change(ctx, ids, func(tx *sqlx.Tx) error { return change(tx, ids) })
+	if err := in.stopAt(ctx, registrytest.Catalog, func(sweep) error { return change(ids) }); err != nil {
+		return healed{}, err
+	}
+	return in.cured(ctx)
+}
+
+// changeBy carries out a statement of which $1 is the projects.
+func (in *installation) changeBy(ctx context.Context, ids []int64, statement string, args ...any) error {
+	return in.witness.change(ctx, ids, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, statement, append([]any{pq.Array(ids)}, args...)...)
+		return err
 	})
 }
 
 func renameInSweep(ctx context.Context, in *installation, dice *rand.Rand) (healed, error) {
 	suffix := fmt.Sprintf("-moved%d", dice.IntN(1_000_000))
-	_, err := in.whileWalking(ctx, dice, func(tx *sqlx.Tx, ids []int64) error {
-		_, err := tx.ExecContext(ctx, renameThese, pq.Array(ids), suffix)
-		return err
-	})
-	if err != nil {
-		return healed{}, err
-	}
-	return in.cured(ctx)
+	return in.whileWalking(ctx, dice, func(ids []int64) error { return in.changeBy(ctx, ids, renameThese, suffix) })
 }
 
 func deleteInSweep(ctx context.Context, in *installation, dice *rand.Rand) (healed, error) {
-	_, err := in.whileWalking(ctx, dice, func(tx *sqlx.Tx, ids []int64) error {
-		_, err := tx.ExecContext(ctx, deleteThese, pq.Array(ids))
-		return err
-	})
-	if err != nil {
-		return healed{}, err
-	}
-	return in.cured(ctx)
+	return in.whileWalking(ctx, dice, func(ids []int64) error { return in.changeBy(ctx, ids, deleteThese) })
 }
 
 const nameBack = `
@@ -76,19 +72,13 @@ func renameAndBack(ctx context.Context, in *installation, dice *rand.Rand) (heal
 		return healed{}, err
 	}
 	const suffix = "-for-a-moment"
-	rename := func(statement string) func(sweep) error {
-		return func(sweep) error {
-			return in.witness.change(ctx, ids, func(tx *sqlx.Tx) error {
-				_, err := tx.ExecContext(ctx, statement, pq.Array(ids), suffix)
-				return err
-			})
-		}
-	}
-	if err := in.stopAtBeginning(ctx, rename(renameThese)); err != nil {
+	err = in.stopAtBeginning(ctx, func(sweep) error { return in.changeBy(ctx, ids, renameThese, suffix) })
+	if err != nil {
 		return healed{}, err
 	}
-	if err := in.meetSweep(ctx, gateWalked, rename(nameBack)); err != nil {
-		return healed{}, firstOf(err, rename(nameBack)(sweep{}))
+	back := func(sweep) error { return in.changeBy(ctx, ids, nameBack, suffix) }
+	if err := in.meetSweep(ctx, gateWalked, back); err != nil {
+		return healed{}, firstOf(err, back(sweep{}))
 	}
 	return in.cured(ctx)
 }
@@ -113,18 +103,7 @@ RETURNING source_id`
 // replaceInSweep deletes projects that a sweep has kept, and creates others in
 // their place, to which the repositories in the registry belong from then on.
 func replaceInSweep(ctx context.Context, in *installation, dice *rand.Rand) (healed, error) {
-	ids, err := in.expendable(ctx, dice)
-	if err != nil {
-		return healed{}, err
-	}
-	if err := in.sweptRun(ctx); err != nil {
-		return healed{}, err
-	}
-	err = in.stopAt(ctx, registrytest.Catalog, func(sweep) error { return in.replaceProjects(ctx, ids) })
-	if err != nil {
-		return healed{}, err
-	}
-	return in.cured(ctx)
+	return in.whileWalking(ctx, dice, func(ids []int64) error { return in.replaceProjects(ctx, ids) })
 }
 
 func (in *installation) replaceProjects(ctx context.Context, ids []int64) error {

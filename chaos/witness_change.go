@@ -25,10 +25,12 @@ func (w *witness) changeAll(ctx context.Context, ids func() []int64, do func(*sq
 		return err
 	}
 	began := time.Now()
-	if err := tx.Commit(); err != nil {
-		return err
-	}
-	return w.truth.changed(ctx, w.in.database.sql, ids(), began)
+	committed := tx.Commit() // the reply may be lost of one that took place
+	noted := await(context.WithoutCancel(ctx), "what became of projects is noted", 2*time.Minute, func(ctx context.Context) (bool, error) {
+		err := w.truth.changed(ctx, w.in.database.sql, ids(), began)
+		return err == nil, err
+	})
+	return errors.Join(committed, noted)
 }
 
 // completedSince tells whether a scan that began after the number has a completed
