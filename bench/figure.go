@@ -10,6 +10,7 @@ type figure struct {
 	Goal   goal
 	// Skipped says why it was not measured.
 	Skipped string
+	part    string
 }
 
 // goal is what a figure has to reach; its zero value is none.

@@ -30,7 +30,11 @@ func (b *bench) growth(ctx context.Context) error {
 		scanned = append(scanned, float64(o.Work.Buffers)/float64(o.Projects))
 		walked = append(walked, walk)
 		name := fmt.Sprintf("Postgres buffers a project at %d", projects)
-		b.add(figure{Name: name, Values: sample{scanned[len(scanned)-1]}})
+		b.add(
+			figure{Name: name, Values: sample{scanned[len(scanned)-1]}},
+			figure{Name: fmt.Sprintf("buffers a project of the producer's walk at %d", projects), Values: sample{walk}},
+		)
+		b.curves.walks = append(b.curves.walks, point{float64(projects), walk})
 		b.curves.buffers = append(b.curves.buffers, point{float64(projects), scanned[len(scanned)-1]})
 		if projects == slices.Max(b.size.grown) {
 			b.addMemory(fmt.Sprintf("%d projects", projects), o)

@@ -68,6 +68,7 @@ func measure(ctx context.Context, o options, out io.Writer) (err error) {
 	b := &bench{installation: in, size: o.size(), out: out}
 	began := time.Now()
 	for _, p := range chosen {
+		b.part = p.name
 		if err := p.run(b, ctx); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}

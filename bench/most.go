@@ -55,11 +55,7 @@ func (b *bench) pendingMost(ctx context.Context, s setting) error {
 	if err != nil {
 		return err
 	}
-	b.walks = append(b.walks, walked)
-	b.add(figure{
-		Name: "buffers a project of the producer's walk, the most / the fewest", Values: sample{slices.Max(b.walks) / slices.Min(b.walks)},
-		Goal: goal{atMost, 1.1},
-	})
+	b.addWalks(walked)
 	if err := b.status(ctx, "all pending"); err != nil {
 		return err
 	}
@@ -69,6 +65,20 @@ func (b *bench) pendingMost(ctx context.Context, s setting) error {
 	}
 	b.addMemory(fmt.Sprintf("%d projects pending", s.orders.Shape.Projects), o)
 	return nil
+}
+
+// addWalks compares the walk with those of smaller installations.
+func (b *bench) addWalks(walked float64) {
+	b.add(figure{Name: fmt.Sprintf("buffers a project of the producer's walk at %d", b.shape.Projects), Values: sample{walked}})
+	b.curves.walks = append(b.curves.walks, point{float64(b.shape.Projects), walked})
+	if len(b.walks) == 0 {
+		return
+	}
+	all := append(b.walks, walked)
+	b.add(figure{
+		Name: "buffers a project of the producer's walk, the most / the fewest", Values: sample{slices.Max(all) / slices.Min(all)},
+		Goal: goal{atMost, 1.1},
+	})
 }
 
 // completedMost asks for what is shown where everything is completed.
@@ -151,6 +161,11 @@ func fetch(ctx context.Context, url string) error {
 // at once.
 func (b *bench) fullStash(ctx context.Context) error {
 	b.tell("a stash full of large results")
+	if b.sql == nil { // its figures are read with Postgres'
+		if err := b.fill(ctx, shape{Projects: 1000}); err != nil {
+			return err
+		}
+	}
 	if err := b.freshRedis(ctx); err != nil {
 		return err
 	}

@@ -2,17 +2,21 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 )
 
-const beginMark, endMark = "<!-- bench: begin -->", "<!-- bench: end -->"
+// endMark ends what a part's mark begins.
+const endMark = "<!-- bench: end -->"
 
-// writePage puts the table and its plots into the page, between the marks.
+func beginMark(part string) string { return "<!-- bench: " + part + " -->" }
+
+// writePage puts the tables of the parts that were run, and their plots, into the
+// page, between the marks of each. The others stay as they were measured before.
 func (b *bench) writePage(page string, when time.Time) error {
 	text, err := os.ReadFile(page)
 	if err != nil {
@@ -25,21 +29,27 @@ func (b *bench) writePage(page string, when time.Time) error {
 	if err := b.curves.draw(plots); err != nil {
 		return err
 	}
-	text, err = between(text, fmt.Sprintf("%s\n\n%s", b.conditions(when), markdown(b.figures)))
-	if err != nil {
-		return err
+	for _, p := range parts {
+		figures := slices.DeleteFunc(slices.Clone(b.figures), func(f figure) bool { return f.part != p.name })
+		if len(figures) == 0 {
+			continue
+		}
+		if text, err = between(text, p.name, markdown(figures)+"\n"+b.conditions(when)); err != nil {
+			return err
+		}
 	}
 	return os.WriteFile(page, text, 0o644)
 }
 
-// between puts the new text between the marks of the old one.
-func between(old []byte, text string) ([]byte, error) {
-	before, rest, ok := bytes.Cut(old, []byte(beginMark))
+// between puts the new text between the part's marks in the old one.
+func between(old []byte, part, text string) ([]byte, error) {
+	mark := beginMark(part)
+	before, rest, ok := bytes.Cut(old, []byte(mark))
 	_, after, ended := bytes.Cut(rest, []byte(endMark))
 	if !ok || !ended {
-		return nil, errors.New("the page lacks the marks between which the table goes")
+		return nil, fmt.Errorf("the page lacks the marks %s and %s", mark, endMark)
 	}
-	return fmt.Appendf(nil, "%s%s\n%s\n%s%s", before, beginMark, text, endMark, after), nil
+	return fmt.Appendf(nil, "%s%s\n\n%s\n%s%s", before, mark, text, endMark, after), nil
 }
 
 // conditions say on what it was measured.

@@ -12,7 +12,8 @@ import (
 // curves are what is drawn.
 type curves struct {
 	rates   []bar
-	buffers []point
+	buffers []point // of the whole of a scan
+	walks   []point // of the producer's walk
 }
 
 // bar is a share of the limit.
@@ -77,16 +78,24 @@ func (c curves) drawBuffers(file string) error {
 	p.X.Label.Text = "projects"
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 	p.Y.Min = 0
-	points := plotter.XYs{}
-	for _, at := range c.buffers {
-		points = append(points, plotter.XY{X: at.projects, Y: at.buffers})
-		p.Y.Max = max(p.Y.Max, 1.2*at.buffers)
+	p.Add(plotter.NewGrid())
+	for i, of := range []struct {
+		name   string
+		points []point
+	}{{"scanned, from the walk to the written result", c.buffers}, {"walked by the producer", c.walks}} {
+		points := plotter.XYs{}
+		for _, at := range of.points {
+			points = append(points, plotter.XY{X: at.projects, Y: at.buffers})
+			p.Y.Max = max(p.Y.Max, 1.3*at.buffers)
+		}
+		line, marks, err := plotter.NewLinePoints(points)
+		if err != nil {
+			return err
+		}
+		line.Color, marks.Color = plotutil.Color(i), plotutil.Color(i)
+		p.Add(line, marks)
+		p.Legend.Add(of.name, line, marks)
 	}
-	line, marks, err := plotter.NewLinePoints(points)
-	if err != nil {
-		return err
-	}
-	line.Color = plotutil.Color(0)
-	p.Add(plotter.NewGrid(), line, marks)
+	p.Legend.Top = true
 	return p.Save(plotWidth, plotHeight, file)
 }

@@ -87,21 +87,24 @@ sweep                              ≤ 30.0    not measured: there is none
 }
 
 func TestThePageKeepsItsProse(t *testing.T) {
-	old := "# Performance\n\n" + beginMark + "\nan old table\n" + endMark + "\n\nWhat was mended.\n"
-	got, err := between([]byte(old), markdown(someFigures[1:2]))
+	old := "# Performance\n\n" + beginMark("flush") + "\nan old table\n" + endMark + "\n\nWhat was mended.\n" + beginMark("most") + endMark
+	got, err := between([]byte(old), "flush", markdown(someFigures[1:2]))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "# Performance\n\n" + beginMark + `
+	want := "# Performance\n\n" + beginMark("flush") + `
+
 | figure | median | spread | to reach |  |
 | --- | ---: | ---: | ---: | --- |
 | memory | 41.2 MiB |  | ≤ 64.0 | reached |
 
-` + endMark + "\n\nWhat was mended.\n"
+` + endMark + "\n\nWhat was mended.\n" + beginMark("most") + endMark
 	if string(got) != want {
 		t.Errorf("the page is\n%s\nwant\n%s", got, want)
 	}
-	if _, err := between([]byte("# Performance"), "x"); err == nil {
-		t.Error("a page without marks was taken")
+	for _, part := range []string{"scan", "mo"} {
+		if _, err := between([]byte(old), part, "x"); err == nil {
+			t.Errorf("a page without the marks of %q was taken", part)
+		}
 	}
 }

@@ -12,6 +12,7 @@ type bench struct {
 	*installation
 	size    size
 	out     io.Writer
+	part    string // that is being run
 	figures []figure
 	curves  curves
 	walks   sample // buffers a project of walks of the grown installations
@@ -73,7 +74,12 @@ var parts = []part{
 
 func (b *bench) tell(format string, args ...any) { fmt.Fprintf(b.out, format+"\n", args...) }
 
-func (b *bench) add(f ...figure) { b.figures = append(b.figures, f...) }
+func (b *bench) add(figures ...figure) {
+	for _, f := range figures {
+		f.part = b.part
+		b.figures = append(b.figures, f)
+	}
+}
 
 // skip says of figures why they are not measured.
 func (b *bench) skip(reason string, f ...figure) {
