@@ -53,8 +53,8 @@ func start(o options, out io.Writer) int {
 	return 0
 }
 
-// measure runs the parts, prints the table, and returns an error if a figure is
-// missed.
+// measure runs the parts, each of which goes into the page once it has ended,
+// prints the table, and returns an error if a figure is missed.
 func measure(ctx context.Context, o options, out io.Writer) (err error) {
 	chosen, err := choose(o.only)
 	if err != nil {
@@ -72,17 +72,18 @@ func measure(ctx context.Context, o options, out io.Writer) (err error) {
 		if err := p.run(b, ctx); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
+		if o.page == "" {
+			continue
+		}
+		if err := b.writePage(o.page, began); err != nil {
+			return err
+		}
 	}
 	fmt.Fprintln(out)
 	if err := writeTable(out, b.figures); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "\n%s in all.\n", time.Since(began).Round(time.Second))
-	if o.page != "" {
-		if err := b.writePage(o.page, began); err != nil {
-			return err
-		}
-	}
 	if names := missedOnes(b.figures); len(names) > 0 {
 		return fmt.Errorf("missed by more than the spread: %s", strings.Join(names, "; "))
 	}
