@@ -48,7 +48,8 @@ const (
 //
 // The registry's usual latency is the lowest seen for a while. If a step down
 // does not bring it nearer to that, the latency is not regmend's doing: it is
-// the usual one from then on, and the slots come back.
+// the usual one from then on, and the slots come back. That may be chance, so it
+// is tried again after a while.
 type brake struct {
 	run   int64
 	slots int
@@ -67,13 +68,15 @@ type brake struct {
 	patience time.Duration
 	trial    trial
 	trusted  time.Time // until then usual is not lowered
+	doubted  bool      // whether usual is the registry's own is still to be tried
 	answers  int64     // since the last refusal or failure that was acted on
 }
 
 // trial is a step down that has yet to show that it helps; zero: none.
 type trial struct {
-	from  int
-	ratio float64
+	from   int
+	ratio  float64
+	doubts bool // it is of the usual latency
 }
 
 // Causes of verdicts, for metrics.
@@ -83,6 +86,7 @@ const (
 	becauseFailed  = "failed"
 	becauseWell    = "well"
 	becauseNotOurs = "not_ours"
+	becauseDoubted = "doubted"
 )
 
 // verdict is how many slots there should be, and why; zero: as many as now.
@@ -96,14 +100,14 @@ type verdict struct {
 func newBrake(state postgres.State, now time.Time) *brake {
 	b := &brake{run: state.Run.ID, slots: state.BrakeSlots(), climbing: true, patience: raiseEvery, stepped: now, began: now}
 	if last := state.Brake; last.ID != 0 && last.Run == b.run {
-		b.climbing, b.usual = false, last.Usual
+		b.climbing, b.usual, b.doubted = false, last.Usual, last.Usual == postgres.Latency{}
 	}
 	return b
 }
 
-// observe takes in what the registry answered since the last time. busy: every
-// slot was in use; most: how many there may be at most.
-func (b *brake) observe(now time.Time, seen board.Traffic, busy bool, most int) verdict {
+// observe takes in what the registry answered since the last time. used: so many
+// slots are in use; most: how many there may be at most.
+func (b *brake) observe(now time.Time, seen board.Traffic, used, most int) verdict {
 	if now.Before(b.began) || most < 1 {
 		return verdict{}
 	}
@@ -112,6 +116,10 @@ func (b *brake) observe(now time.Time, seen board.Traffic, busy bool, most int) 
 	slots, lasted := min(b.slots, most), now.Sub(b.began)
 	if v := b.refused(slots); v.slots != 0 {
 		return v
+	}
+	if used > slots { // the step is not in force yet
+		b.window, b.began = board.Traffic{}, now
+		return verdict{}
 	}
 	n := b.window.Answers().Number
 	enough := n >= windowAnswers && lasted >= windowLasts || n >= windowFewest && lasted >= windowMost
@@ -127,7 +135,7 @@ func (b *brake) observe(now time.Time, seen board.Traffic, busy bool, most int) 
 		b.noise += (math.Abs(r.ratio()-b.last) - b.noise) * follows
 	}
 	b.last = r.ratio()
-	return b.judge(now, slots, most, busy, r)
+	return b.judge(now, slots, most, used >= slots, r)
 }
 
 // refused decides what refusals and failures mean.
@@ -157,10 +165,12 @@ func (b *brake) judge(now time.Time, slots, most int, busy bool, r reading) verd
 	ratio := r.ratio()
 	if t := b.trial; t.from != 0 {
 		b.trial = trial{}
-		if ratio < notOurs && !t.helped(slots, ratio) {
-			b.trust(now, max(ratio, 1))
-			b.failed, b.patience = 0, raiseEvery
-			return verdict{min(t.from, most), becauseNotOurs, fmt.Sprintf("answers take %s with fewer slots, too: that is usual now", rounded(r.latency))}
+		helped := t.helped(slots, ratio)
+		switch {
+		case !helped && (ratio < notOurs || t.doubts):
+			return b.accept(now, min(t.from, most), t, r)
+		case helped && t.doubts && slots > 1:
+			return b.doubt(slots, r) // until it does not help any more
 		}
 	}
 	if slots == 1 && ratio >= notOurs && now.Sub(b.stepped) >= trustFor {
@@ -176,15 +186,46 @@ func (b *brake) judge(now time.Time, slots, most int, busy bool, r reading) verd
 		return verdict{fewer(slots), becauseSlow, fmt.Sprintf("answers take %s, usual are %s", rounded(r.latency), rounded(r.usual))}
 	}
 	b.slow = 0
-	if well := r.waiting < 1 || ratio < slightly; !well || ratio >= notOurs || !busy {
+	well := (r.waiting < 1 || ratio < slightly) && ratio < notOurs
+	switch {
+	case !well || !busy:
 		return verdict{}
+	case b.doubted && now.After(b.trusted) && slots > 1 && ratio*slightly > 1: // else usual comes down by itself
+		return b.doubt(slots, r)
+	default:
+		return b.more(now, slots, most, r)
 	}
-	return b.more(now, slots, most, r)
+}
+
+// accept takes the latency for the usual one, as fewer slots did not mend it.
+func (b *brake) accept(now time.Time, slots int, t trial, r reading) verdict {
+	b.failed, b.patience = 0, raiseEvery
+	if t.doubts {
+		b.usual, b.doubted = times(b.usual, r.ratio()), false
+	} else {
+		b.trust(now, max(r.ratio(), 1))
+	}
+	return verdict{slots, becauseNotOurs, fmt.Sprintf("answers take %s with fewer slots, too: that is usual now", rounded(r.latency))}
+}
+
+// doubt tries whether fewer slots make the usual latency shorter.
+func (b *brake) doubt(slots int, r reading) verdict {
+	b.trial = trial{from: slots, ratio: r.ratio(), doubts: true}
+	return verdict{fewer(slots), becauseDoubted, fmt.Sprintf("answers take %s: are they faster with fewer slots?", rounded(r.latency))}
 }
 
 // trust takes so many times the usual latency for the usual one, for a while.
 func (b *brake) trust(now time.Time, ratio float64) {
 	b.usual, b.trusted = times(b.usual, ratio), now.Add(trustFor)
+	b.doubted = b.doubted || ratio >= slightly
+}
+
+// known is the usual latency as far as it is to be relied on.
+func (b *brake) known() postgres.Latency {
+	if b.doubted {
+		return postgres.Latency{}
+	}
+	return b.usual
 }
 
 // helped tells whether the latency fell by at least half of what it would have,

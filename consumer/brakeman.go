@@ -80,7 +80,7 @@ func (m *brakeman) look(ctx context.Context) error {
 	}
 	most := state.Settings.MaxConcurrency
 	was := min(m.brake.slots, most)
-	v := m.brake.observe(now, all, used >= was, most)
+	v := m.brake.observe(now, all, used, most)
 	if v.slots == 0 {
 		return nil
 	}
@@ -95,7 +95,7 @@ func (m *brakeman) take(ctx context.Context, now time.Time, was int, v verdict) 
 		return nil
 	}
 	step, err := m.db.TakeStep(ctx, m.last, postgres.BrakeStep{
-		Run: m.brake.run, By: m.process, Was: was, Slots: v.slots, Usual: m.brake.usual, Reason: v.reason,
+		Run: m.brake.run, By: m.process, Was: was, Slots: v.slots, Usual: m.brake.known(), Reason: v.reason,
 	})
 	if errors.Is(err, postgres.ErrStepTaken) {
 		m.brake = nil

@@ -1,6 +1,7 @@
 package consumer_test
 
 import (
+	"cmp"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -25,6 +26,8 @@ type drive struct {
 	answers answers
 	most    int
 	fixed   int // so many slots instead of the brake's; 0: the brake's
+	// late is how long a step takes to be in force; 0: most of a second.
+	late time.Duration
 	// cap is max_concurrency, where it changes; never above most.
 	cap func(at time.Duration) int
 	// large tells whether an answer is large, and takes eight times as long.
@@ -73,19 +76,19 @@ func (d *drive) run(t *testing.T, lasts time.Duration) {
 	})
 }
 
-// look lets the brake look; a step is in force a second later.
+// look lets the brake look; a step is in force later.
 func (d *drive) look(t *testing.T, brake *consumer.Brake) {
 	d.mu.Lock()
-	seen, now := d.seen, time.Now()
+	seen, used, now := d.seen, d.inFlight, time.Now()
 	d.seen = board.Traffic{}
 	d.mu.Unlock()
 	most := d.most
 	if d.cap != nil {
 		most = d.cap(now.Sub(d.began))
 	}
-	was, reason := brake.Look(now, seen, true, most)
+	was, reason := brake.Look(now, seen, used, most)
 	slots := min(brake.Slots(), most)
-	time.AfterFunc(900*time.Millisecond, func() {
+	time.AfterFunc(cmp.Or(d.late, 900*time.Millisecond), func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.inForce = slots

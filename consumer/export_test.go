@@ -21,9 +21,9 @@ func (b *Brake) Slots() int { return b.brake.slots }
 
 // Look is one look: it observes, and takes the step that follows. reason is ""
 // if none does.
-func (b *Brake) Look(now time.Time, seen board.Traffic, busy bool, most int) (was int, reason string) {
+func (b *Brake) Look(now time.Time, seen board.Traffic, used, most int) (was int, reason string) {
 	was = min(b.brake.slots, most)
-	v := b.brake.observe(now, seen, busy, most)
+	v := b.brake.observe(now, seen, used, most)
 	if v.slots != 0 {
 		b.brake.step(now, was, v)
 	}

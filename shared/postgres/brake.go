@@ -20,9 +20,9 @@ type BrakeStep struct {
 	Run    int64
 	At     time.Time
 	By     string
-	Was    int // slots before
-	Slots  int // slots from then on
-	Usual  Latency
+	Was    int     // slots before
+	Slots  int     // slots from then on
+	Usual  Latency // as far as it is to be relied on
 	Reason string
 }
 

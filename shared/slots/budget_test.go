@@ -73,7 +73,7 @@ func (s *sent) since(from time.Time) int {
 }
 
 // scan spends under slots, several requests under each, until ctx ends.
-func (p spender) scan(ctx context.Context, all *sync.WaitGroup, log *sent, each time.Duration) {
+func (p spender) scan(ctx context.Context, all *sync.WaitGroup, log *sent) {
 	all.Go(func() {
 		for ctx.Err() == nil {
 			slot, release, err := p.Acquire(ctx)
@@ -85,7 +85,7 @@ func (p spender) scan(ctx context.Context, all *sync.WaitGroup, log *sent, each 
 					break
 				}
 				log.note()
-				pause(slot, each)
+				pause(slot, time.Millisecond)
 			}
 			release()
 		}
@@ -113,7 +113,7 @@ func TestNeverMoreRequestsInASecondThanTheRate(t *testing.T) {
 			for i := range 3 {
 				p := startSpender(t, rdb, fmt.Sprint("process-", i), 6, &perSecond)
 				for range 3 {
-					p.scan(ctx, &all, &log, time.Millisecond)
+					p.scan(ctx, &all, &log)
 				}
 			}
 			eventually(t, "a request is sent", func() bool { return log.since(time.Time{}) > 0 })
@@ -142,7 +142,7 @@ func TestARateThatChangesIsNeverExceeded(t *testing.T) {
 	var all sync.WaitGroup
 	var log sent
 	for i := range 2 {
-		startSpender(t, rdb, fmt.Sprint("process-", i), 4, &rate).scan(ctx, &all, &log, time.Millisecond)
+		startSpender(t, rdb, fmt.Sprint("process-", i), 4, &rate).scan(ctx, &all, &log)
 	}
 	eventually(t, "free requests are sent", func() bool { return log.since(time.Time{}) > 1000 })
 	for _, next := range []int{100, 20, 120} {
@@ -183,7 +183,7 @@ func TestTheRateHoldsWhenRedisIsEmptied(t *testing.T) {
 	var all sync.WaitGroup
 	var log sent
 	for i := range 4 {
-		startSpender(t, rdb, fmt.Sprint("process-", i), 4, &rate).scan(ctx, &all, &log, time.Millisecond)
+		startSpender(t, rdb, fmt.Sprint("process-", i), 4, &rate).scan(ctx, &all, &log)
 	}
 	eventually(t, "requests are sent", func() bool { return log.since(time.Time{}) > perSecond })
 	for range 3 {
@@ -214,7 +214,7 @@ func TestWhatOneProcessLeavesOthersTake(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	var log sent
-	busy.scan(ctx, &all, &log, time.Millisecond)
+	busy.scan(ctx, &all, &log)
 	eventually(t, "requests are sent", func() bool { return log.since(time.Time{}) > perSecond })
 	began := time.Now()
 	<-time.After(3 * time.Second)

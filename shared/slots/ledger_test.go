@@ -53,8 +53,8 @@ func TestProcessesThatKnowDifferentRatesKeepToTheLarger(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	var log sent
-	startSpender(t, rdb, "low", 2, &low).scan(ctx, &all, &log, time.Millisecond)
-	startSpender(t, rdb, "high", 2, &high).scan(ctx, &all, &log, time.Millisecond)
+	startSpender(t, rdb, "low", 2, &low).scan(ctx, &all, &log)
+	startSpender(t, rdb, "high", 2, &high).scan(ctx, &all, &log)
 	eventually(t, "requests are sent", func() bool { return log.since(time.Time{}) > 10 })
 	<-time.After(4 * time.Second)
 	cancel()
