@@ -14,37 +14,32 @@ import (
 // repositories takes its place.
 const controlFor = 10 * time.Second
 
-// control remembers the project that this process last saw listing
-// repositories, and when it last named one on the board, so that neither is done
-// anew with every batch.
+// control remembers the project that this process last made the control, so that
+// neither is another one named after every batch, nor the board asked for it.
 type control struct {
-	mu     sync.Mutex
-	run    int64
-	path   string // in the registry
-	listed time.Time
-	named  time.Time
+	mu    sync.Mutex
+	run   int64
+	path  string // in the registry
+	named time.Time
 }
 
-// lists notes that the project of that registry path lists repositories, and
-// tells whether it is to be named on the board.
+// lists is told that the project of that registry path lists repositories, and
+// tells whether it is the control from now on.
 func (c *control) lists(run int64, path string) (due bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := time.Now()
-	due = c.run != run || now.Sub(c.named) >= controlFor
-	if due {
-		c.named = now
+	if c.run == run && time.Since(c.named) < controlFor {
+		return false
 	}
-	c.run, c.path, c.listed = run, path, now
-	return due
+	c.run, c.path, c.named = run, path, time.Now()
+	return true
 }
 
-// latest is the project that this process saw listing repositories a moment ago,
-// "" if there is none.
+// latest is the control that this process named a moment ago, "" if it did not.
 func (c *control) latest(run int64) (path string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.run != run || time.Since(c.listed) >= controlFor {
+	if c.run != run || time.Since(c.named) >= controlFor {
 		return ""
 	}
 	return c.path
