@@ -83,7 +83,7 @@ func (in *installation) betweenScanAndFlush(ctx context.Context, dice *rand.Rand
 	if err := in.working(ctx); err != nil {
 		return nil, err
 	}
-	ids, err := in.expendable(ctx, dice)
+	ids, err := in.expendable(ctx, dice, touched)
 	if err != nil {
 		return nil, err
 	}
@@ -132,16 +132,20 @@ const selectThere = `
 SELECT id FROM unnest($1::bigint[]) WITH ORDINALITY AS wanted (id, place)
 WHERE EXISTS (SELECT FROM public.projects p WHERE p.id = wanted.id) ORDER BY place LIMIT $2`
 
-// expendable are projects with repositories that no other fault needs.
-func (in *installation) expendable(ctx context.Context, dice *rand.Rand) (ids []int64, err error) {
+// few repositories has a project that can be renamed without GitLab's rows seeming
+// to be of another registry.
+const few = 20
+
+// expendable are up to n projects with repositories that no other fault needs.
+func (in *installation) expendable(ctx context.Context, dice *rand.Rand, n int) (ids []int64, err error) {
 	var all []int64
 	for _, p := range in.world.Projects {
-		if len(p.Repositories) > 0 && !p.PendingDelete && !p.Routeless && !ordinary(p) {
+		if len(p.Repositories) > 0 && len(p.Repositories) <= few && !p.PendingDelete && !p.Routeless && !ordinary(p) {
 			all = append(all, p.ID)
 		}
 	}
 	dice.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	if err := in.database.sql.SelectContext(ctx, &ids, selectThere, pq.Array(all), touched); err != nil {
+	if err := in.database.sql.SelectContext(ctx, &ids, selectThere, pq.Array(all), n); err != nil {
 		return nil, err
 	}
 	if len(ids) == 0 {

@@ -11,6 +11,10 @@ import (
 	"github.com/lib/pq"
 )
 
+// touchedInSweep is how many projects are changed at once. It is done in storms,
+// too, and so more often than by other faults.
+const touchedInSweep = 8
+
 // sweptRun begins a run that begins with a sweep: every project is to be proven.
 // Storms have begun one.
 func (in *installation) sweptRun(ctx context.Context) error {
@@ -25,7 +29,7 @@ func (in *installation) sweptRun(ctx context.Context) error {
 
 // whileWalking changes projects that a sweep has kept, while it walks.
 func (in *installation) whileWalking(ctx context.Context, dice *rand.Rand, change func(ids []int64) error) (healed, error) {
-	ids, err := in.expendable(ctx, dice)
+	ids, err := in.expendable(ctx, dice, touchedInSweep)
 	if err != nil {
 		return healed{}, err
 	}
@@ -64,7 +68,7 @@ WHERE source_type = 'Project' AND source_id = ANY ($1)`
 // their names back when it has ended: the pages with their repositories were
 // nobody's.
 func renameAndBack(ctx context.Context, in *installation, dice *rand.Rand) (healed, error) {
-	ids, err := in.expendable(ctx, dice)
+	ids, err := in.expendable(ctx, dice, touchedInSweep)
 	if err != nil {
 		return healed{}, err
 	}
