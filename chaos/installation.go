@@ -33,6 +33,7 @@ type installation struct {
 	witness  *witness
 	caps     caps
 	forces   forces
+	moved    moved
 	runs     atomic.Int64 // begun so far
 
 	mu      sync.Mutex

@@ -49,6 +49,9 @@ func killAt(kind registrytest.Kind) func(context.Context, *installation, *rand.R
 			h, err = in.killSweeper(ctx, s)
 			return err
 		})
+		if kind == registrytest.Tags {
+			return h, err // how many are asked, the sweep's row does not tell
+		}
 		return in.curedToo(ctx, h, err)
 	}
 }

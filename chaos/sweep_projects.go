@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
 
 	"regmend/shared/registry/registrytest"
 
@@ -52,7 +55,10 @@ func (in *installation) changeBy(ctx context.Context, ids []int64, statement str
 
 func renameInSweep(ctx context.Context, in *installation, dice *rand.Rand) (healed, error) {
 	suffix := fmt.Sprintf("-moved%d", dice.IntN(1_000_000))
-	return in.whileWalking(ctx, dice, func(ids []int64) error { return in.changeBy(ctx, ids, renameThese, suffix) })
+	return in.whileWalking(ctx, dice, func(ids []int64) error {
+		in.moved.add(ids) // a result that they had by then stays, with the path that it is of
+		return in.changeBy(ctx, ids, renameThese, suffix)
+	})
 }
 
 func deleteInSweep(ctx context.Context, in *installation, dice *rand.Rand) (healed, error) {
@@ -80,6 +86,7 @@ func renameAndBack(ctx context.Context, in *installation, dice *rand.Rand) (heal
 	if err != nil {
 		return healed{}, err
 	}
+	in.moved.add(ids)
 	back := func(sweep) error { return in.changeBy(ctx, ids, nameBack, suffix) }
 	if err := in.meetSweep(ctx, gateWalked, back); err != nil {
 		return healed{}, firstOf(err, back(sweep{}))
@@ -130,5 +137,35 @@ func (in *installation) replaceProjects(ctx context.Context, ids []int64) error 
 		}
 		_, err := tx.ExecContext(ctx, deleteThese, pq.Array(ids))
 		return err
+	})
+}
+
+// moved are projects that were renamed, to be scanned in the end.
+type moved struct {
+	mu  sync.Mutex
+	ids []int64
+}
+
+func (m *moved) add(ids []int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ids = append(m.ids, ids...)
+}
+
+// forceMoved forces those that are still there.
+func (in *installation) forceMoved(ctx context.Context) error {
+	in.moved.mu.Lock()
+	ids := slices.Clone(in.moved.ids)
+	in.moved.mu.Unlock()
+	if len(ids) == 0 {
+		return nil
+	}
+	return await(ctx, "renamed projects are forced", 2*time.Minute, func(ctx context.Context) (bool, error) {
+		var there []int64
+		err := in.database.sql.SelectContext(ctx, &there, selectThere, pq.Array(ids), len(ids))
+		if err == nil && len(there) > 0 {
+			err = in.force(ctx, there...)
+		}
+		return err == nil, err
 	})
 }

@@ -58,6 +58,9 @@ func (r *pass) rest(ctx context.Context) (status, error) {
 		return status{}, err
 	}
 	r.giveRest(ctx)
+	if err := r.forceMoved(ctx); err != nil {
+		return status{}, err
+	}
 	var s status
 	again := time.Now()
 	err := await(ctx, "every project is analysed", 4*time.Minute, func(ctx context.Context) (ok bool, err error) {
