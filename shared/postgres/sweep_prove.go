@@ -17,9 +17,12 @@ const methodSweep = "sweep"
 
 // unchanged: the kept project k is still eligible, and nobody has touched its
 // route.
-const unchanged = `EXISTS (SELECT FROM public.projects p WHERE p.id = k.project_id AND p.pending_delete IS NOT TRUE)
-  AND EXISTS (SELECT FROM public.routes r
-              WHERE r.source_type = 'Project' AND r.source_id = k.project_id AND r.path = k.full_path AND r.xmin = k.route)`
+const unchanged = `(SELECT p.id FROM public.projects p
+   WHERE p.id = k.project_id AND p.pending_delete IS NOT TRUE
+   LIMIT 1) IS NOT NULL
+  AND (SELECT r.id FROM public.routes r
+       WHERE r.source_type = 'Project' AND r.source_id = k.project_id AND r.path = k.full_path AND r.xmin = k.route
+       LIMIT 1) IS NOT NULL`
 
 // Prove writes the results of one chunk of the projects; after the last chunk s
 // is done. A project that was kept, is still eligible, whose route nobody has

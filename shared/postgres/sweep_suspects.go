@@ -36,7 +36,13 @@ const (
 	candidateNames = `ARRAY(SELECT c.name FROM regmend.sweep_candidates c
              WHERE c.scan_number = $3 AND c.project_id = k.project_id AND `
 
-	noRow = `NOT EXISTS (SELECT FROM public.container_repositories r WHERE r.project_id = c.project_id AND r.name = c.name)`
+	// As a scalar subquery it is one look into the index for each candidate, as
+	// the lateral ones below are for each suspect: of tables that were filled, or
+	// restored, a moment ago there are no statistics, and a join can be made of
+	// all their rows for each.
+	noRow = `(SELECT r.id FROM public.container_repositories r
+             WHERE r.project_id = c.project_id AND r.name = c.name
+             LIMIT 1) IS NULL`
 
 	selectSuspects = `
 SELECT k.project_id, k.full_path, k.listed,
@@ -46,15 +52,23 @@ SELECT k.project_id, k.full_path, k.listed,
        ` + candidateNames + `c.tagged AND ` + noRow + `) AS tagged,
        ` + candidateNames + `NOT c.tagged) AS denied,
        ` + candidateNames + `c.tagged IS NULL AND c.in_catalog AND c.reported AND ` + noRow + `) AS agreed,
-       EXISTS (SELECT FROM regmend.sweep_candidates c
-               WHERE c.scan_number = $3 AND c.project_id = k.project_id
-                 AND c.tagged IS NULL AND c.in_catalog <> c.reported AND ` + noRow + `) AS open
-FROM regmend.sweep_projects k
-LEFT JOIN regmend.data_repair_details d ON d.project_id = k.project_id
-WHERE k.scan_number = $3 AND k.project_id IN (
-          SELECT DISTINCT c.project_id FROM regmend.sweep_candidates c
-          WHERE c.scan_number = $3 AND c.project_id >= $4 AND c.project_id <= $5)
-  AND ` + unchanged + `
+       coalesce((SELECT true FROM regmend.sweep_candidates c
+                 WHERE c.scan_number = $3 AND c.project_id = k.project_id
+                   AND c.tagged IS NULL AND c.in_catalog <> c.reported AND ` + noRow + `
+                 LIMIT 1), false) AS open
+FROM (SELECT DISTINCT c.project_id
+      FROM regmend.sweep_candidates c
+      WHERE c.scan_number = $3 AND c.project_id >= $4 AND c.project_id <= $5) AS suspected
+CROSS JOIN LATERAL (SELECT k.project_id, k.full_path, k.route, k.listed
+                    FROM regmend.sweep_projects k
+                    WHERE k.scan_number = $3 AND k.project_id = suspected.project_id
+                    LIMIT 1) AS k
+LEFT JOIN LATERAL (SELECT d.run_id, d.scan_number, d.status, d.full_path, d.method, d.pages, d.listed,
+                          d.missing_count, d.error, d.next_attempt_at, d.failure_scan_number
+                   FROM regmend.data_repair_details d
+                   WHERE d.project_id = suspected.project_id
+                   LIMIT 1) AS d ON true
+WHERE ` + unchanged + `
 ORDER BY k.project_id`
 )
 
