@@ -52,8 +52,19 @@ func between(old []byte, part, text string) ([]byte, error) {
 	return fmt.Appendf(nil, "%s%s\n\n%s\n%s%s", before, mark, text, endMark, after), nil
 }
 
-// conditions say on what it was measured.
+// conditions say on what it was measured, and how busy the machine was: more than
+// a contestant's own processes and both servers account for is somebody else's.
 func (b *bench) conditions(when time.Time) string {
-	return fmt.Sprintf("Measured on %s in %d rounds, on a machine of %d cores that others used too: %s, Postgres %s, Redis %s.",
-		when.Format(time.DateOnly), b.size.rounds, runtime.NumCPU(), runtime.Version(), b.versions.postgres, b.versions.redis)
+	return fmt.Sprintf("Measured on %s in %d rounds, on a machine of %d cores, load average %s: %s, Postgres %s, Redis %s.",
+		when.Format(time.DateOnly), b.size.rounds, runtime.NumCPU(), load(), runtime.Version(), b.versions.postgres, b.versions.redis)
+}
+
+// load is the machine's over the last five minutes.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	fields := bytes.Fields(text)
+	if err != nil || len(fields) < 2 {
+		return "unknown"
+	}
+	return string(fields[1])
 }

@@ -48,7 +48,7 @@ var (
 		shipped: time.Second, comparable: 100_000, scanned: 3 * time.Second, flushes: 20_000, noops: 5_000,
 	}
 	full = size{
-		rounds: 5, consumers: 1, delayed: 10 * time.Second, hasty: 50_000,
+		rounds: 5, consumers: 1, delayed: 5 * time.Second, hasty: 30_000,
 		delays: []time.Duration{5 * time.Millisecond, 20 * time.Millisecond}, caps: []int{2, 8},
 		shipped: 5 * time.Second, swept: 1_000_000, comparable: 100_000, scanned: 10 * time.Second, flushes: 100_000, noops: 20_000,
 		grown: []int64{10_000, 100_000, 1_000_000}, most: 10_000_000, large: 100_000,
