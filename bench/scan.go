@@ -59,27 +59,8 @@ func (in *installation) scan(ctx context.Context, s setting) (o outcome, err err
 	}
 	f := &fleet{in: in}
 	defer func() { err = errors.Join(err, f.stop()) }()
-	if err := in.stub.begin(ctx, s.orders); err != nil { // the processes ask it at once
-		return o, err
-	}
-	if err := f.start(ctx, s); err != nil {
-		return o, err
-	}
-	begin := enable
-	if s.sweep {
-		if err := in.ready(ctx); err != nil {
-			return o, errors.Join(err, f.tails())
-		}
-		begin = []string{"sweep"}
-	}
-	if err := in.stub.begin(ctx, s.orders); err != nil {
-		return o, err
-	}
-	before, err := in.count(ctx)
+	before, err := in.set(ctx, s, f)
 	if err != nil {
-		return o, err
-	}
-	if err := in.regmend(ctx, begin...); err != nil {
 		return o, err
 	}
 	if o.Projects, err = in.awaitResults(ctx, s.most); err != nil {
@@ -92,6 +73,37 @@ func (in *installation) scan(ctx context.Context, s setting) (o outcome, err err
 		return o, err
 	}
 	return o, in.conclude(ctx, s, &o)
+}
+
+// set starts the processes and sets them to work. It returns what Postgres and
+// Redis had done until then.
+func (in *installation) set(ctx context.Context, s setting, f *fleet) (before work, err error) {
+	if err := in.stub.begin(ctx, s.orders); err != nil { // the processes ask it at once
+		return before, err
+	}
+	if err := f.start(ctx, s); err != nil {
+		return before, err
+	}
+	begin := enable
+	if s.sweep {
+		if err := in.ready(ctx); err != nil {
+			return before, errors.Join(err, f.tails())
+		}
+		begin = []string{"sweep"}
+	}
+	if err := in.stub.begin(ctx, s.orders); err != nil {
+		return before, err
+	}
+	if before, err = in.count(ctx); err != nil {
+		return before, err
+	}
+	if err := in.regmend(ctx, begin...); err != nil || s.sweep {
+		return before, err
+	}
+	if err := in.awaitListing(ctx); err != nil {
+		return before, errors.Join(err, f.tails())
+	}
+	return before, nil
 }
 
 // enable turns scanning on as the verb does, without its checks: they ask the
@@ -209,6 +221,14 @@ func (in *installation) all() int64 {
 		return in.shape.Projects + 1
 	}
 	return in.shape.Projects
+}
+
+// awaitListing waits for the first: with it the time begins to run.
+func (in *installation) awaitListing(ctx context.Context) error {
+	return await(ctx, "something is listed", time.Minute, func(ctx context.Context) (bool, error) {
+		told, err := in.stub.figures(ctx)
+		return told.Listings > 0, err
+	})
 }
 
 // awaitResults waits until all is done, or the time is over, and returns how many
