@@ -181,6 +181,10 @@ func (in *installation) prepare(ctx context.Context, s setting) error {
 	if err := in.newRun(ctx); err != nil {
 		return err
 	}
+	// With the brake on a run begins with 2 slots, whatever the cap.
+	if err := in.regmend(ctx, "settings", "set", "brake", "off"); err != nil {
+		return err
+	}
 	return in.regmend(ctx, "settings", "set", "max_concurrency", fmt.Sprint(s.slots))
 }
 
