@@ -33,7 +33,8 @@ project are listed, the others enqueued, and the exit code is 1.
 
 --dry-run tells the price and changes nothing: how many requests it takes at least,
 and about how long, at the latency that a few requests show now and at what
-max_concurrency, the brake and requests_per_second allow.`,
+max_concurrency and requests_per_second allow; and how long with as many slots as the
+brake leaves now, where that differs.`,
 		Example: `  regmend enqueue 42 4711
   regmend enqueue --file ids.txt
   psql -Atc 'SELECT id FROM projects WHERE archived' | regmend enqueue --file -

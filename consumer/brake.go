@@ -60,7 +60,7 @@ type brake struct {
 	window board.Traffic
 	began  time.Time // the window, or when it may
 
-	climbing bool // nothing was too much yet
+	climbing bool // nothing was too much yet, or nearly
 	raised   bool // by the last step
 	stepped  time.Time
 	slow     int // windows in a row
@@ -187,6 +187,7 @@ func (b *brake) judge(now time.Time, slots, most int, busy bool, r reading) verd
 	}
 	b.slow = 0
 	well := (r.waiting < 1 || ratio < slightly) && ratio < notOurs
+	b.climbing = b.climbing && well
 	switch {
 	case !well || !busy:
 		return verdict{}

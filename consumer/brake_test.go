@@ -129,6 +129,25 @@ func TestTheBrakeComparesLikeWithLike(t *testing.T) {
 	}
 }
 
+// What nearly is too much must not be doubled: of its first seconds the registry
+// seems a little slower than it is, as on a machine where regmend starts.
+func TestTheBrakeDoesNotLeapOverWhatTheRegistryBears(t *testing.T) {
+	const l = 200 * time.Millisecond
+	d := drive{most: 16, answers: func(n int, at time.Duration) (int, time.Duration) {
+		if at < 5*time.Second {
+			return 200, l * 114 / 100
+		}
+		if at > time.Minute && at < time.Minute+3*time.Second {
+			return 200, l * 115 / 100
+		}
+		return queueing(l, 6)(n, at)
+	}}
+	d.run(t, 5*time.Minute)
+	if _, most := d.between(0, 5*time.Minute); most > 10 {
+		t.Errorf("%d slots were in use", most)
+	}
+}
+
 // Before fewer slots are in use nothing can be seen of what they do.
 func TestTheBrakeWaitsForItsSteps(t *testing.T) {
 	const l = 20 * time.Millisecond
