@@ -138,6 +138,14 @@ func (b *brake) observe(now time.Time, seen board.Traffic, used, most int) verdi
 	return b.judge(now, slots, most, used >= slots, r)
 }
 
+// begin begins a window anew: what was seen until now is not all there was.
+func (b *brake) begin(now time.Time) {
+	b.window, b.slow, b.last = board.Traffic{}, 0, 0
+	if now.After(b.began) {
+		b.began = now
+	}
+}
+
 // refused decides what refusals and failures mean.
 func (b *brake) refused(slots int) verdict {
 	if b.answers == 0 {

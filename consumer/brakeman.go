@@ -47,9 +47,16 @@ func (m *brakeman) run(ctx context.Context) error {
 			return nil
 		}
 		if err := m.look(ctx); err != nil && ctx.Err() == nil {
-			m.brake = nil
+			m.missed()
 			m.log.WithError(err).Debug("the brake stays as it is")
 		}
+	}
+}
+
+// missed keeps what the brake knows: one look that failed is soon made good.
+func (m *brakeman) missed() {
+	if m.brake != nil {
+		m.brake.begin(time.Now())
 	}
 }
 
@@ -59,14 +66,20 @@ func (m *brakeman) look(ctx context.Context) error {
 	defer cancel()
 	seen := m.metrics.traffic.take()
 	state, err := m.watch.Now()
-	if err != nil || !state.Settings.Brake || resting(state.Settings, time.Now()) != nil || state.Run.ID == 0 {
-		m.brake = nil
+	if err != nil {
 		return err
 	}
-	all, mine, err := m.board.ReportTraffic(ctx, brakeLock, m.process, brakeLease, seen)
-	if err != nil || !mine {
+	if !state.Settings.Brake || resting(state.Settings, time.Now()) != nil || state.Run.ID == 0 {
 		m.brake = nil
+		return nil
+	}
+	all, mine, err := m.board.ReportTraffic(ctx, brakeLock, m.process, brakeLease, seen)
+	if err != nil {
 		return err
+	}
+	if !mine {
+		m.brake = nil
+		return nil
 	}
 	now := time.Now()
 	if m.brake == nil || m.brake.run != state.Run.ID || state.Brake.ID > m.last {

@@ -264,3 +264,18 @@ func TestWithTheBrakeOffTheCapIsUsed(t *testing.T) {
 		t.Errorf("the brake took %d steps", len(steps))
 	}
 }
+
+// A Redis or a Postgres that stumbles must not make the brake forget what it knows.
+func TestTheBrakeRemembersThroughAnOutage(t *testing.T) {
+	w := newWorld(t)
+	w.projects(9000)
+	w.registry.SetLatency(100 * time.Millisecond)
+	w.set("max_concurrency", "16")
+	w.set("brake", "on")
+	w.begin()
+	w.producer()
+	w.consumer()
+	w.await("it climbs", func() bool { return len(w.steps()) > 0 })
+	w.pauseRedis(func() { w.during(3*time.Second, "Redis hangs", func() bool { return true }) })
+	w.within(40*time.Second, "it climbs on as it did", func() bool { return w.steps()[0].Slots == 16 })
+}
