@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -204,6 +206,8 @@ func timeLeft(pending int64, rate float64) string {
 	switch {
 	case seconds < 60:
 		return fmt.Sprintf("%.0f s", seconds)
+	case seconds < 10*60:
+		return strconv.FormatFloat(math.Round(seconds/6)/10, 'f', -1, 64) + " min"
 	case seconds < 90*60:
 		return fmt.Sprintf("%.0f min", seconds/60)
 	case seconds < 48*3600:

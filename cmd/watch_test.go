@@ -99,7 +99,7 @@ func TestPaceIsOfTheLastLooks(t *testing.T) {
 
 func TestTimeLeft(t *testing.T) {
 	for want, seconds := range map[string]int64{
-		"30 s": 30, "2 min": 120, "80 min": 4800, "3 h": 3 * 3600, "47 h": 47 * 3600, "3 days": 3 * 86400,
+		"30 s": 30, "1.5 min": 89, "2 min": 120, "9.9 min": 596, "80 min": 4800, "3 h": 3 * 3600, "47 h": 47 * 3600, "3 days": 3 * 86400,
 	} {
 		if got := cmd.TimeLeft(seconds, 1); got != want {
 			t.Errorf("TimeLeft(%d s) = %q, want %q", seconds, got, want)
