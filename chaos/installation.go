@@ -48,7 +48,7 @@ var settings = map[string]string{
 	"flush_after":     "1s",
 	"lap_interval":    "1s",
 	"page_size":       "100",
-	"brake":           "off", // but in storms: it would slow what follows every fault
+	"brake":           "off", // it would slow what follows every fault
 }
 
 // secret makes one up.

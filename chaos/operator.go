@@ -135,10 +135,6 @@ func (in *installation) setCap(ctx context.Context, limit int) error {
 	return err
 }
 
-func (in *installation) setBrake(ctx context.Context, brake string) error {
-	return in.persist(ctx, "settings", "set", "brake", brake)
-}
-
 // usualCap is max_concurrency but for the faults that change it.
 const usualCap = 4
 

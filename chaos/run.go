@@ -197,9 +197,6 @@ func (r *pass) storm(ctx context.Context, s step) error {
 	if err := r.spoil(ctx, s); err != nil {
 		return err
 	}
-	if err := r.setBrake(ctx, "on"); err != nil {
-		return err
-	}
 	mine := make([][]*record, len(s.lanes))
 	var lanes errgroup.Group
 	for l, lane := range s.lanes {
@@ -215,9 +212,6 @@ func (r *pass) storm(ctx context.Context, s step) error {
 		})
 	}
 	if err := lanes.Wait(); err != nil {
-		return err
-	}
-	if err := r.setBrake(ctx, "off"); err != nil {
 		return err
 	}
 	err := r.back(ctx, healed{since: time.Now()}, stormLimit)
