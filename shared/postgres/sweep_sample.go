@@ -29,7 +29,10 @@ WHERE s.scan_number = $1 AND NOT s.in_catalog AND s.project_id = owned.project_i
 	selectAbsent = `
 SELECT s.project_id, s.name, k.full_path
 FROM regmend.sweep_sample s
-JOIN regmend.sweep_projects k ON k.scan_number = s.scan_number AND k.project_id = s.project_id
+CROSS JOIN LATERAL (SELECT k.project_id, k.full_path, k.route
+                    FROM regmend.sweep_projects k
+                    WHERE k.scan_number = s.scan_number AND k.project_id = s.project_id
+                    LIMIT 1) AS k
 WHERE s.scan_number = $1 AND NOT s.in_catalog AND ` + unchanged + `
 ORDER BY s.project_id, s.name`
 )
