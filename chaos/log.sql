@@ -33,13 +33,16 @@ CREATE TABLE chaos.sweeps (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    sweep regmend.sweeps NOT NULL
+    sweep regmend.sweeps NOT NULL,
+    listed bigint -- of all projects, at the end of the walk
 );
 CREATE INDEX ON chaos.sweeps (xid);
 
 CREATE FUNCTION chaos.record_sweep() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    INSERT INTO chaos.sweeps (sweep) VALUES (NEW);
+    INSERT INTO chaos.sweeps (sweep, listed)
+    SELECT NEW, CASE WHEN NEW.state = 'judging' AND NEW.cursor = 0
+                     THEN (SELECT sum(listed) FROM regmend.sweep_projects WHERE scan_number = NEW.scan_number) END;
     RETURN NULL;
 END
 $$;

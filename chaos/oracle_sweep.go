@@ -114,12 +114,16 @@ func (o *oracle) lists(w write, v version) bool {
 // stages are the states of a sweep by their order.
 var stages = map[string]int{preparing: 0, walking: 1, judging: 2, done: 3, failed: 3}
 
-// returns complains of sweeps that went back: what was done was to be done
+// returns complains of sweeps that counted a repository twice, or went back: what was done was to be done
 // again, or one that had ended went on. Only a walk begun anew may, with another
 // scan number.
 func (o *oracle) returns() {
 	last := map[[2]int64]course{}
 	for _, c := range o.courses {
+		if c.Listed+c.Unowned > c.Repositories {
+			o.wrong = append(o.wrong, fmt.Sprintf("sweep %d counted %d repositories as projects' and %d as nobody's, of %d that it read",
+				c.Sweep, c.Listed, c.Unowned, c.Repositories))
+		}
 		key := [2]int64{int64(c.Epoch), c.Sweep}
 		was, known := last[key]
 		last[key] = c

@@ -129,6 +129,14 @@ func TestOracleOfSweeps(t *testing.T) {
 			change: sweep(func(c []course) []course { return append(c, c[5]) }),
 		},
 		{
+			name: "repositories that are somebody's or nobody's",
+			change: sweep(func(c []course) []course { c[3].Repositories, c[3].Listed, c[3].Unowned = 5, 3, 2; return c }),
+		},
+		{
+			name: "a repository counted twice", want: "rows wrong",
+			change: sweep(func(c []course) []course { c[3].Repositories, c[3].Listed, c[3].Unowned = 5, 4, 2; return c }),
+		},
+		{
 			name: "begun anew under another number",
 			change: sweep(func(c []course) []course {
 				again := c[0]

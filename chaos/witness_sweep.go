@@ -19,6 +19,12 @@ type course struct {
 	State  string `db:"state"`
 	Pages  int    `db:"pages"`
 	Cursor int64  `db:"cursor"`
+
+	// What it read, and of that what it took for nobody's and for projects'; the
+	// latter at the end of the walk, else 0.
+	Repositories int64 `db:"repositories"`
+	Unowned      int64 `db:"unowned"`
+	Listed       int64 `db:"listed"`
 }
 
 // The states of a sweep, in their order.
@@ -35,7 +41,8 @@ func ended(state string) bool { return state == done || state == failed }
 
 const selectCourses = `
 SELECT id, xid, at, (sweep).id AS sweep, (sweep).run_id AS run, (sweep).scan_number AS scan,
-       (sweep).state AS state, (sweep).pages AS pages, (sweep).cursor AS cursor
+       (sweep).state AS state, (sweep).pages AS pages, (sweep).cursor AS cursor,
+       (sweep).repositories AS repositories, (sweep).unowned AS unowned, coalesce(listed, 0) AS listed
 FROM chaos.sweeps WHERE xid > $1::xid8 AND xid < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY xid, id`
 
