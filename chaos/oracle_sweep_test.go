@@ -129,7 +129,7 @@ func TestOracleOfSweeps(t *testing.T) {
 			change: sweep(func(c []course) []course { return append(c, c[5]) }),
 		},
 		{
-			name: "repositories that are somebody's or nobody's",
+			name:   "repositories that are somebody's or nobody's",
 			change: sweep(func(c []course) []course { c[3].Repositories, c[3].Listed, c[3].Unowned = 5, 3, 2; return c }),
 		},
 		{

@@ -107,7 +107,7 @@ func freezeSweeper(ctx context.Context, in *installation, _ *rand.Rand) (h heale
 	release := make(chan struct{})
 	letGo := sync.OnceFunc(func() { close(release) })
 	defer letGo()
-	err = in.stopAt(ctx, registrytest.Catalog, func(s sweep) error {
+	err = in.stopUntil(ctx, registrytest.Catalog, func(s sweep, answer func()) error {
 		name, err := in.sweeper(ctx, s)
 		if err != nil {
 			return err
@@ -116,6 +116,7 @@ func freezeSweeper(ctx context.Context, in *installation, _ *rand.Rand) (h heale
 		if err := p.Signal(syscall.SIGSTOP); err != nil {
 			return err
 		}
+		answer() // an open request of a frozen process is more than the cap
 		b, end := in.registry.interpose(registrytest.Catalog, endless, registrytest.Hold(release))
 		another := await(ctx, "another consumer goes on with the sweep", killLimit, func(context.Context) (bool, error) {
 			return b.asked.Load() > 0, nil

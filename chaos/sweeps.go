@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"sync"
 	"time"
 
 	"regmend/shared/registry/registrytest"
@@ -146,10 +147,16 @@ func (in *installation) stopAtBeginning(ctx context.Context, do func(s sweep) er
 // stopAt makes a sweep ask for a page of the catalog, or for a candidate's tags,
 // and wait for the answer while do is done.
 func (in *installation) stopAt(ctx context.Context, kind registrytest.Kind, do func(s sweep) error) error {
+	return in.stopUntil(ctx, kind, func(s sweep, _ func()) error { return do(s) })
+}
+
+// stopUntil does so until do lets it go, or has returned.
+func (in *installation) stopUntil(ctx context.Context, kind registrytest.Kind, do func(s sweep, letGo func()) error) error {
 	release := make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(release) })
 	var b *screen
 	end := func() {}
-	defer func() { end(); close(release) }()
+	defer func() { end(); letGo() }()
 	state := walking
 	if kind == registrytest.Tags {
 		state = judging
@@ -165,7 +172,7 @@ func (in *installation) stopAt(ctx context.Context, kind registrytest.Kind, do f
 	if err != nil {
 		return err
 	}
-	return do(at)
+	return do(at, letGo)
 }
 
 // sweeper is the consumer that has the sweep in hand.
