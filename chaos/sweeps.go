@@ -102,7 +102,7 @@ func (in *installation) setStrategy(ctx context.Context, strategy string) error 
 
 // meetSweep is how long a sweep may take to run into a fault; stormMeetSweep is
 // for a storm, in which something else may keep it away.
-const meetSweep, stormMeetSweep = time.Minute, 45 * time.Second
+const meetSweep, stormMeetSweep = time.Minute, 20 * time.Second
 
 // sweepUntil looks until the condition holds, of the last sweep and whether it is
 // under way, and sees to it that there is one meanwhile.
