@@ -45,13 +45,13 @@ type size struct {
 // and so not worth comparing among few projects.
 var (
 	quick = size{
-		rounds: 5, consumers: 1, delayed: 2 * time.Second, hasty: 8_000, delays: []time.Duration{5 * time.Millisecond}, caps: []int{2, 8},
+		rounds: 5, consumers: 1, delayed: 3 * time.Second, hasty: 8_000, delays: []time.Duration{5 * time.Millisecond}, caps: []int{2, 8},
 		shipped: time.Second, flushes: 20_000, noops: 5_000,
 	}
 	full = size{
-		rounds: 5, consumers: 1, delayed: 5 * time.Second, hasty: 30_000,
+		rounds: 5, consumers: 1, delayed: 20 * time.Second, hasty: 100_000,
 		delays: []time.Duration{5 * time.Millisecond, 20 * time.Millisecond}, caps: []int{2, 8},
-		shipped: 5 * time.Second, swept: 1_000_000, comparable: 100_000, scanned: 10 * time.Second, flushes: 100_000, noops: 20_000,
+		shipped: 10 * time.Second, swept: 1_000_000, comparable: 100_000, scanned: 10 * time.Second, flushes: 100_000, noops: 20_000,
 		grown: []int64{10_000, 100_000, 1_000_000}, most: 10_000_000, large: 100_000,
 	}
 )
