@@ -98,7 +98,8 @@ type verdict struct {
 
 // newBrake goes on where the run's last step left off.
 func newBrake(state postgres.State, now time.Time) *brake {
-	b := &brake{run: state.Run.ID, slots: state.BrakeSlots(), climbing: true, patience: raiseEvery, stepped: now, began: now}
+	b := &brake{run: state.Run.ID, slots: state.BrakeSlots(), climbing: true, patience: raiseEvery, stepped: now}
+	b.began = now.Add(settles) // there may have been more slots until now
 	if last := state.Brake; last.ID != 0 && last.Run == b.run {
 		b.climbing, b.usual, b.doubted = false, last.Usual, last.Usual == postgres.Latency{}
 	}

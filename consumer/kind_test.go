@@ -183,7 +183,7 @@ func TestTheBrakeOnARealRegistry(t *testing.T) {
 	}
 	w.await("scanning is under way", func() bool { return w.stashed() > 0 && w.registry.InFlight() == 6 })
 	w.registry.SetLoad(func(n int) time.Duration {
-		return time.Duration(float64(200*time.Millisecond) * max(1, float64(n)/6))
+		return time.Duration(float64(600*time.Millisecond) * max(1, float64(n)/6)) // a busy machine adds little to that
 	})
 	best := w.rate(15 * time.Second)
 	w.set("max_concurrency", "16")
@@ -269,13 +269,17 @@ func TestWithTheBrakeOffTheCapIsUsed(t *testing.T) {
 func TestTheBrakeRemembersThroughAnOutage(t *testing.T) {
 	w := newWorld(t)
 	w.projects(9000)
-	w.registry.SetLatency(100 * time.Millisecond)
-	w.set("max_concurrency", "16")
+	w.set("max_concurrency", "8")
 	w.set("brake", "on")
 	w.begin()
-	w.producer()
 	w.consumer()
+	w.heard()
+	w.registry.SetLatency(400 * time.Millisecond)
+	w.producer()
 	w.await("it climbs", func() bool { return len(w.steps()) > 0 })
 	w.pauseRedis(func() { w.during(3*time.Second, "Redis hangs", func() bool { return true }) })
-	w.within(40*time.Second, "it climbs on as it did", func() bool { return w.steps()[0].Slots == 16 })
+	w.await("it climbs on", func() bool { return len(w.steps()) > 1 })
+	if step := w.steps()[0]; step.Was != 4 || step.Slots != 8 {
+		t.Errorf("a step from %d to %d slots, want one that doubles them", step.Was, step.Slots)
+	}
 }
