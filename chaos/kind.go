@@ -29,9 +29,6 @@ type kind struct {
 	// come in quiet windows only: in a storm Redis or the registry may keep them
 	// away.
 	meets bool
-	// stormy tells that it comes in storms only, in a run of all kinds: there it
-	// takes no time of its own.
-	stormy bool
 	// blamed tells that a project is to blame for it, and is recorded as failed.
 	blamed bool
 	// limit is how long it may take until work goes on.
@@ -79,10 +76,15 @@ func allKinds() []kind {
 	return all
 }
 
-// selectKinds are those whose name or group is in the list; all if it is empty.
+// apart is the group of kinds that are a run of their own: in the same one as all
+// others they would take it too long.
+const apart = "sweep"
+
+// selectKinds are those whose name or group is in the list; all but those of the
+// group apart if it is empty.
 func selectKinds(all []kind, list string) ([]kind, error) {
 	if list == "" {
-		return all, nil
+		return slices.DeleteFunc(slices.Clone(all), func(k kind) bool { return k.group() == apart }), nil
 	}
 	var selected []kind
 	for word := range strings.SplitSeq(list, ",") {
@@ -90,7 +92,6 @@ func selectKinds(all []kind, list string) ([]kind, error) {
 		before := len(selected)
 		for _, k := range all {
 			if k.name == word || k.group() == word {
-				k.stormy = false
 				selected = append(selected, k)
 			}
 		}

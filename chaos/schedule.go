@@ -31,7 +31,7 @@ func (s step) times(k kind) int {
 // storms, or in other quiet windows. A storm comes after so many quiet windows.
 const (
 	again         = 2
-	quietPerStorm = 20
+	quietPerStorm = 19
 )
 
 // schedule is decided by the seed alone. It is through when each outage was
@@ -50,12 +50,9 @@ func schedule(seed uint64, kinds []kind, faults int) []step {
 	}
 	var quiet, stormy []kind
 	for _, k := range outages {
-		switch {
-		case k.meets:
+		if k.meets {
 			quiet = append(quiet, slices.Repeat([]kind{k}, 1+again)...)
-		case k.stormy:
-			stormy = append(stormy, k)
-		default:
+		} else {
 			quiet, stormy = append(quiet, k), append(stormy, k)
 		}
 	}
@@ -86,16 +83,13 @@ func schedule(seed uint64, kinds []kind, faults int) []step {
 // half of the first stretch before the first one and half of it after the last.
 func stormAfter(i, storms, quiet int) int { return (2*i*storms + quiet) / (2 * quiet) }
 
-// dealLanes deals each outage to the storms twice, or three times if it comes
-// nowhere else, in one lane for each group.
+// dealLanes deals each outage to the storms twice, in one lane for each group.
 func dealLanes(dice *rand.Rand, outages []kind, storms int) [][][]kind {
 	lanes := make([][][]kind, storms)
 	for _, group := range groups(outages) {
 		var deck []kind
-		for round := range again + 1 {
-			part := slices.DeleteFunc(slices.Clone(outages), func(k kind) bool {
-				return k.group() != group || round == again && !k.stormy
-			})
+		for range again {
+			part := slices.DeleteFunc(slices.Clone(outages), func(k kind) bool { return k.group() != group })
 			shuffle(dice, part)
 			deck = append(deck, part...)
 		}
@@ -143,7 +137,7 @@ func shuffle(dice *rand.Rand, kinds []kind) {
 // sweeps tells whether sweeps are begun in the background of the step: in two of
 // three. A fault of sweeps brings its own.
 func (s step) sweeps() bool {
-	return s.number%3 != 0 && (s.quiet == nil || s.quiet.group() != "sweep")
+	return s.number%3 != 0 && (s.quiet == nil || s.quiet.group() != apart)
 }
 
 // dice are those of one fault: what it does depends on the seed and on its place

@@ -26,12 +26,11 @@ type catalogFault struct {
 	fails []string
 	// either tells that the sweep may bear it or fail.
 	either bool
-	quiet  bool // it comes in a quiet window, too
 }
 
 var catalogFaults = []catalogFault{
 	{name: "catalog-refused", fault: asItIs(refusedToken), fails: []string{"catalog is not granted"}},
-	{name: "catalog-503", fault: asItIs(registrytest.Status(http.StatusServiceUnavailable, "UNAVAILABLE")), lasts: 2 * time.Second, quiet: true},
+	{name: "catalog-503", fault: asItIs(registrytest.Status(http.StatusServiceUnavailable, "UNAVAILABLE")), lasts: 2 * time.Second},
 	{name: "catalog-cut", fault: func(_ *registrySide, dice *rand.Rand) registrytest.Fault {
 		return registrytest.CutShare(dice.Float64())
 	}, times: 1},

@@ -18,25 +18,25 @@ import (
 // sweepKinds are the faults that meet a sweep where it can be hurt.
 func sweepKinds() []kind {
 	kinds := []kind{
-		{name: "sweep/kill-preparing", inject: killAtGate(gateKept), limit: killLimit, stormy: true},
+		{name: "sweep/kill-preparing", inject: killAtGate(gateKept), limit: killLimit},
 		{name: "sweep/kill-walking", inject: killAt(registrytest.Catalog), limit: killLimit},
-		{name: "sweep/kill-after-page", inject: killAtGate(gatePage), limit: killLimit, stormy: true},
-		{name: "sweep/kill-asking", inject: killAt(registrytest.Tags), limit: killLimit, stormy: true},
+		{name: "sweep/kill-after-page", inject: killAtGate(gatePage), limit: killLimit},
+		{name: "sweep/kill-asking", inject: killAt(registrytest.Tags), limit: killLimit},
 		{name: "sweep/kill-before-cursor", inject: killAtGate(gateCursor), limit: killLimit},
 		{name: "sweep/two-believe-it-theirs", inject: freezeSweeper},
-		{name: "sweep/task-hash-missing", inject: loseSweepTask, stormy: true},
+		{name: "sweep/task-hash-missing", inject: loseSweepTask},
 		{name: "sweep/commit-reply-lost", inject: loseSweepCommit},
-		{name: "sweep/connection-terminated", inject: terminateSweep, stormy: true},
-		{name: "sweep/run-new", inject: runNewInSweep, stormy: true},
-		{name: "sweep/begun-by-many", inject: manySweeps, stormy: true},
-		{name: "sweep/project-renamed", inject: renameInSweep, stormy: true},
+		{name: "sweep/connection-terminated", inject: terminateSweep},
+		{name: "sweep/run-new", inject: runNewInSweep},
+		{name: "sweep/begun-by-many", inject: manySweeps},
+		{name: "sweep/project-renamed", inject: renameInSweep},
 		{name: "sweep/project-renamed-and-back", inject: renameAndBack},
-		{name: "sweep/project-deleted", inject: deleteInSweep, stormy: true},
-		{name: "sweep/project-replaced", inject: replaceInSweep, stormy: true},
+		{name: "sweep/project-deleted", inject: deleteInSweep},
+		{name: "sweep/project-replaced", inject: replaceInSweep},
 	}
 	for _, f := range catalogFaults {
 		// Scans may meet it as well, and then the project is to blame.
-		kinds = append(kinds, kind{name: "sweep/" + f.name, inject: f.inject, blamed: true, stormy: !f.quiet})
+		kinds = append(kinds, kind{name: "sweep/" + f.name, inject: f.inject, blamed: true})
 	}
 	return kinds
 }
