@@ -201,7 +201,7 @@ func TestTheRateHoldsWhenRedisIsEmptied(t *testing.T) {
 	}
 }
 
-// One that holds a slot and asks for nothing must not keep the rate from others.
+// The share of a slot that nobody holds goes to those that are held.
 func TestWhatOneProcessLeavesOthersTake(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.New(t)
@@ -210,7 +210,6 @@ func TestWhatOneProcessLeavesOthersTake(t *testing.T) {
 	rate.Store(perSecond)
 	idle := startSpender(t, rdb, "idle", 2, &rate)
 	busy := startSpender(t, rdb, "busy", 2, &rate)
-	s := acquire(t, idle.process)
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	var log sent
@@ -218,10 +217,11 @@ func TestWhatOneProcessLeavesOthersTake(t *testing.T) {
 	eventually(t, "requests are sent", func() bool { return log.since(time.Time{}) > perSecond })
 	began := time.Now()
 	<-time.After(3 * time.Second)
-	if n := log.since(began); n < 3*perSecond*45/100 {
+	if n := log.since(began); n < 3*perSecond*65/100 {
 		t.Errorf("%d requests in 3 s, the rate is %d", n, perSecond)
 	}
-	// Nor did it save up what it did not spend.
+	s := acquire(t, idle.process)
+	// Nor was saved up what was not spent.
 	all.Go(func() {
 		for idle.budget.Spend(ctx) == nil {
 			log.note()
