@@ -26,16 +26,15 @@ func (w *sweep) lookFor(ctx context.Context, state postgres.State, absent []post
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		path := gitlab.Project{ID: c.ProjectID, FullPath: c.FullPath}.RepositoryPath(c.Name)
-		tagged, err := w.registry.Tagged(ctx, path)
+		tagged, err := w.registry.Tagged(ctx, path(c))
 		if err != nil {
 			if err := w.excuse(ctx, state, c, err); err != nil {
 				return err
 			}
 		}
 		if tagged {
-			return w.fail(ctx, "the catalog is not whole: it lacks "+path+", which has tags")
+			return w.fail(ctx, "the catalog is not whole: it lacks "+path(c)+", which has tags")
 		}
 	}
-	return nil
+	return w.prove(ctx, state, gitlab.Project{})
 }

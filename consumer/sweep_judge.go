@@ -2,6 +2,8 @@ package consumer
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"regmend/shared/gitlab"
 	"regmend/shared/postgres"
@@ -67,31 +69,50 @@ func (w *sweep) open(ctx context.Context) ([]postgres.Candidate, error) {
 }
 
 // tags asks some candidates for their tags. What was answered is noted on every
-// way out.
-func (w *sweep) tags(ctx context.Context, state postgres.State, candidates []postgres.Candidate) (err error) {
-	var answers []postgres.TaggedCandidate
-	defer func() {
-		if err == nil {
-			err = w.keepAnswers(ctx, answers)
-		} else if len(answers) > 0 {
-			w.salvage(ctx, answers)
-		}
-	}()
+// way out; but that there are none is believed only of a registry that then shows
+// that it works: one that lost everything a moment ago knows no tags, either.
+func (w *sweep) tags(ctx context.Context, state postgres.State, candidates []postgres.Candidate) error {
+	answers, err := w.askFor(ctx, state, candidates)
+	if err == nil && slices.ContainsFunc(answers, untagged) {
+		err = w.prove(ctx, state, gitlab.Project{})
+	}
+	if err == nil {
+		return w.keepAnswers(ctx, answers)
+	}
+	if answers = slices.DeleteFunc(answers, untagged); len(answers) > 0 {
+		w.salvage(ctx, answers)
+	}
+	return err
+}
+
+func untagged(c postgres.TaggedCandidate) bool { return !c.Tagged }
+
+// askFor asks the candidates for their tags, and for no more once the first answer
+// is so old that it is to be proven.
+func (w *sweep) askFor(ctx context.Context, state postgres.State, candidates []postgres.Candidate) (answers []postgres.TaggedCandidate, err error) {
+	began := time.Now()
 	for _, c := range candidates {
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return answers, context.Cause(ctx)
 		}
-		p := gitlab.Project{ID: c.ProjectID, FullPath: c.FullPath}
-		tagged, err := w.registry.Tagged(ctx, p.RepositoryPath(c.Name))
+		if time.Since(began) > judgeEvery && len(answers) >= worthAProof {
+			break
+		}
+		tagged, err := w.registry.Tagged(ctx, path(c))
 		if err != nil {
 			if err := w.excuse(ctx, state, c, err); err != nil {
-				return err
+				return answers, err
 			}
 			continue
 		}
 		answers = append(answers, postgres.TaggedCandidate{Candidate: c, Tagged: tagged})
 	}
-	return nil
+	return answers, nil
+}
+
+// path is the candidate's in the registry.
+func path(c postgres.Candidate) string {
+	return gitlab.Project{ID: c.ProjectID, FullPath: c.FullPath}.RepositoryPath(c.Name)
 }
 
 func (w *sweep) keepAnswers(ctx context.Context, answers []postgres.TaggedCandidate) error {

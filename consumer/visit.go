@@ -56,6 +56,7 @@ type listing struct {
 	sifted   int      // so many of names had no row when they were listed
 	held     int      // bytes in those
 	evidence gitlab.Evidence
+	heard    time.Time // from the registry
 }
 
 func (b *batch) newVisit(ctx context.Context, state postgres.State, loaded postgres.Loaded) (*visit, error) {
@@ -221,6 +222,7 @@ func (v *visit) list(ctx context.Context, p gitlab.Project) (l *listing, err err
 		v.names += len(names)
 		return v.sift(ctx, l)
 	})
+	l.heard = v.survey.Heard()
 	return l, err
 }
 
@@ -302,13 +304,20 @@ func (v *visit) result(p gitlab.Project) gitlab.Result {
 	return gitlab.Result{Run: v.state.Run.ID, Scan: v.scan, Project: p}
 }
 
-// proven is how many of the listings were made before the last one that holds
-// something: by that one the registry showed that empty ones are to be believed.
+// proven is how many of the listings, from the first on, were heard before the
+// last one that holds something: by that one the registry showed that empty ones
+// are to be believed. What was heard for several projects at once proves nothing
+// that was heard after it.
 func (v *visit) proven() int {
-	for i := len(v.listings); i > 0; i-- {
-		if v.listings[i-1].evidence.Listed > 0 {
-			return i
+	var last time.Time
+	for _, l := range v.listings {
+		if l.evidence.Listed > 0 && l.heard.After(last) {
+			last = l.heard
 		}
 	}
-	return 0
+	i := slices.IndexFunc(v.listings, func(l *listing) bool { return l.heard.After(last) })
+	if i < 0 {
+		return len(v.listings)
+	}
+	return i
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
+	"time"
 
 	"regmend/shared/gitlab"
 )
@@ -31,6 +32,8 @@ type Survey struct {
 
 	above   map[string]*walk // by ancestor
 	catalog *walk
+
+	heard time.Time // the registry gave what List last handed out
 }
 
 // Survey prepares the listing of the projects of one batch, none of which may be
@@ -91,20 +94,41 @@ func (s *Survey) Requests() int {
 func (s *Survey) List(ctx context.Context, p gitlab.Project, page func(names []string) error) (gitlab.Evidence, error) {
 	ctx, cancel := s.client.withProjectTimeout(ctx)
 	defer cancel()
+	evidence, shared, err := s.list(ctx, p, page)
+	s.heard = time.Now()
+	if shared != nil {
+		s.heard = shared.since
+	}
+	return evidence, err
+}
+
+// Heard is when the registry gave what List last handed out: of work that serves
+// several projects, when that was done.
+func (s *Survey) Heard() time.Time { return s.heard }
+
+// list is List. shared is what the names are from, if it serves others as well.
+func (s *Survey) list(ctx context.Context, p gitlab.Project, page func([]string) error) (e gitlab.Evidence, shared *walk, err error) {
 	path := p.RegistryPath()
 	if _, ok := s.direct[path]; ok {
-		return s.listDirectly(ctx, p, page)
+		e, err = s.listDirectly(ctx, p, page)
+		return e, nil, err
 	}
 	if w := s.above[ancestor(path)]; w != nil && w.serves(path) {
-		return s.listFromAncestor(ctx, w, p, page)
+		e, err = s.listFromAncestor(ctx, w, p, page)
+		return e, w, err
 	}
 	switch {
 	case !s.catalog.serves(path):
-		return gitlab.Evidence{}, fmt.Errorf("project %d (%s) is not one of this survey's", p.ID, p.FullPath)
+		return e, nil, fmt.Errorf("project %d (%s) is not one of this survey's", p.ID, p.FullPath)
 	case s.api == Distribution:
-		return s.listFromCatalog(ctx, p, page)
+		e, err = s.listFromCatalog(ctx, p, page)
+		return e, s.catalog, err
 	default:
-		return s.listWithoutAncestor(ctx, p, page)
+		e, err = s.listWithoutAncestor(ctx, p, page)
+		if e.Method == methodSize {
+			return e, nil, err
+		}
+		return e, s.catalog, err
 	}
 }
 
