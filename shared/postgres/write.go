@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"regmend/shared/gitlab"
@@ -123,6 +124,9 @@ func (db *DB) writeTogether(ctx context.Context, run Run, verdicts []verdict) (W
 	return written, nil
 }
 
+// errNoneFresh ends a transaction that has nothing to commit.
+var errNoneFresh = errors.New("every project has a row")
+
 // writeFresh writes those of verdicts that insert can, and returns the others.
 func (db *DB) writeFresh(ctx context.Context, run Run, verdicts []verdict) (written Written, others []verdict, err error) {
 	if !slices.ContainsFunc(verdicts, verdict.fresh) {
@@ -130,9 +134,12 @@ func (db *DB) writeFresh(ctx context.Context, run Run, verdicts []verdict) (writ
 	}
 	err = db.hold(ctx, run, verdicts, func(tx *sqlx.Tx) (err error) {
 		written.Applied, others, err = insert(ctx, tx, run, verdicts)
+		if err == nil && written.Applied == 0 {
+			err = errNoneFresh
+		}
 		return err
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errNoneFresh) {
 		return Written{}, nil, err
 	}
 	return written, others, nil
