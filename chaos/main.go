@@ -96,7 +96,7 @@ func chaos(ctx context.Context, o options, out io.Writer) (err error) {
 	steps := schedule(o.seed, kinds, faults)
 	switch {
 	case o.list:
-		_, err := fmt.Fprint(out, names(kinds))
+		_, err := fmt.Fprint(out, names(allKinds()))
 		return err
 	case o.plan:
 		for _, s := range steps {
