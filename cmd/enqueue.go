@@ -70,14 +70,9 @@ func (x *parts) enqueue(ctx context.Context, s selection, force, dry bool) error
 	if err != nil {
 		return err
 	}
-	state, err := db.State(ctx)
-	switch {
-	case err != nil:
+	state, err := stateOfRun(ctx, db)
+	if err != nil {
 		return err
-	case state.Standby:
-		return postgres.ErrStandby
-	case state.Run.ID == 0:
-		return errNoRun
 	}
 	if s.namespace != "" {
 		if err := findNamespace(ctx, db, s.namespace); err != nil {

@@ -17,6 +17,20 @@ import (
 
 var errNoRun = errors.New("there is no run yet: start regmend producer, or regmend run new --reason TEXT")
 
+// stateOfRun is what the primary says of a run that there is.
+func stateOfRun(ctx context.Context, db *postgres.DB) (postgres.State, error) {
+	state, err := db.State(ctx)
+	switch {
+	case err != nil:
+		return state, err
+	case state.Standby:
+		return state, postgres.ErrStandby
+	case state.Run.ID == 0:
+		return state, errNoRun
+	}
+	return state, nil
+}
+
 func (v *verbs) run() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",

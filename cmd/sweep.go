@@ -45,14 +45,10 @@ setting strategy. --dry-run tells the price and changes nothing.`,
 }
 
 func (x *parts) beginSweep(ctx context.Context, db *postgres.DB, rdb redis.UniversalClient, dry bool) error {
-	state, err := db.State(ctx)
+	state, err := stateOfRun(ctx, db)
 	switch {
 	case err != nil:
 		return err
-	case state.Standby:
-		return postgres.ErrStandby
-	case state.Run.ID == 0:
-		return errNoRun
 	case len(state.Settings.Scope) > 0:
 		return fmt.Errorf("scanning is limited to %s, and a sweep takes all projects: first regmend settings set scope ''",
 			strings.Join(state.Settings.Scope, ", "))

@@ -81,3 +81,16 @@ func separator(text string) int {
 		return len(text) - len(strings.TrimLeft(text, "-"))
 	}
 }
+
+// PathEnds yields where the prefixes of a path end that are whole components of
+// it, the path itself last.
+func PathEnds(path string) func(yield func(end int) bool) {
+	return func(yield func(int) bool) {
+		for i := range len(path) {
+			if path[i] == '/' && !yield(i) {
+				return
+			}
+		}
+		yield(len(path))
+	}
+}

@@ -1,6 +1,10 @@
 package postgres
 
-import "slices"
+import (
+	"slices"
+
+	"regmend/shared/gitlab"
+)
 
 // longestPath is how long a repository's path can be in a registry, in bytes.
 const longestPath = 255
@@ -18,24 +22,11 @@ func sound(paths []string) []string {
 	return kept
 }
 
-// ends yields where the prefixes of path end that are whole components of it,
-// the path itself last.
-func ends(path string) func(yield func(end int) bool) {
-	return func(yield func(int) bool) {
-		for i := range len(path) {
-			if path[i] == '/' && !yield(i) {
-				return
-			}
-		}
-		yield(len(path))
-	}
-}
-
 // prefixes are those of all paths that are whole components, each once, sorted.
 func prefixes(paths []string) []string {
 	var all []string
 	for _, path := range paths {
-		for end := range ends(path) {
+		for end := range gitlab.PathEnds(path) {
 			all = append(all, path[:end])
 		}
 	}
@@ -49,7 +40,7 @@ func prefixes(paths []string) []string {
 func assign(paths []string, owners map[string][]int64) (owned []Listed, unowned []string) {
 	for _, path := range paths {
 		before := len(owned)
-		for end := range ends(path) {
+		for end := range gitlab.PathEnds(path) {
 			name := path[min(end+1, len(path)):]
 			if end < len(path) && name == "" {
 				continue // a path that ends with a slash is not its parent's root

@@ -78,7 +78,7 @@ func (w *walk) expire(after time.Duration) {
 // the path's prefixes, so that a large batch costs no more than a small one.
 func (w *walk) keep(paths []string) error {
 	for _, path := range paths {
-		for end := range prefixes(path) {
+		for end := range gitlab.PathEnds(path) {
 			if _, ok := w.found[path[:end]]; ok {
 				// A copy, lest the one name keep its whole page.
 				w.found[path[:end]] = append(w.found[path[:end]], strings.Clone(path))
@@ -91,19 +91,6 @@ func (w *walk) keep(paths []string) error {
 		return &Error{StatusCode: http.StatusOK, Reason: "200 OK, but the listing names more repositories of these projects than can be held"}
 	}
 	return nil
-}
-
-// prefixes yields the lengths of the path's prefixes that are whole components,
-// the path itself last.
-func prefixes(path string) func(yield func(end int) bool) {
-	return func(yield func(int) bool) {
-		for i := range len(path) {
-			if path[i] == '/' && !yield(i) {
-				return
-			}
-		}
-		yield(len(path))
-	}
 }
 
 // hand gives out what the walk found of a project's, as far as keep says so.
