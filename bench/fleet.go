@@ -32,7 +32,7 @@ func (f *fleet) start(ctx context.Context, s setting) error {
 			return err
 		}
 	}
-	return await(ctx, "regmend's processes are there", 20*time.Second, func(ctx context.Context) (bool, error) {
+	return servers.Await(ctx, "regmend's processes are there", 20*time.Second, func(ctx context.Context) (bool, error) {
 		n, err := f.in.rdb.ZCard(ctx, "regmend:processes").Result()
 		return int(n) == len(f.processes), err
 	})

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"regmend/schema"
 	"regmend/shared/servers"
@@ -209,26 +208,4 @@ func (in *installation) regmend(ctx context.Context, args ...string) error {
 		return fmt.Errorf("regmend %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
 	return nil
-}
-
-// lookEvery is the pause between two looks at a condition.
-const lookEvery = 10 * time.Millisecond
-
-// await looks until the condition holds.
-func await(ctx context.Context, what string, within time.Duration, condition func(context.Context) (bool, error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("not within %s: %s", within, what))
-	defer cancel()
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	for {
-		ok, err := condition(ctx)
-		if ok {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return errors.Join(context.Cause(ctx), err)
-		}
-	}
 }

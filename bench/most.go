@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -124,8 +122,8 @@ func (b *bench) scrapes(ctx context.Context) (err error) {
 		return err
 	}
 	url := "http://" + address + "/metrics"
-	err = await(ctx, "the pages are there", 20*time.Second, func(ctx context.Context) (bool, error) {
-		err := fetch(ctx, url)
+	err = servers.Await(ctx, "the pages are there", 20*time.Second, func(ctx context.Context) (bool, error) {
+		err := servers.Fetch(ctx, url)
 		return err == nil, err
 	})
 	if err != nil {
@@ -133,7 +131,7 @@ func (b *bench) scrapes(ctx context.Context) (err error) {
 	}
 	var s sample
 	for range 50 {
-		seconds, err := took(func() error { return fetch(ctx, url) })
+		seconds, err := took(func() error { return servers.Fetch(ctx, url) })
 		if err != nil {
 			return err
 		}
@@ -141,23 +139,6 @@ func (b *bench) scrapes(ctx context.Context) (err error) {
 	}
 	b.add(figure{Name: fmt.Sprintf("/metrics scrape, %d projects", b.shape.Projects), Values: s, Unit: "ms", Goal: goal{atMost, 10}})
 	return nil
-}
-
-func fetch(ctx context.Context, url string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return errors.New(resp.Status)
-	}
-	_, err = io.Copy(io.Discard, resp.Body)
-	return err
 }
 
 // fullStash fills the stash with large results, and flushes from it what is read

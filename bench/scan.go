@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"regmend/shared/servers"
 )
 
 // outcome is what a contestant did in a round.
@@ -116,7 +118,7 @@ func (in *installation) ready(ctx context.Context) error {
 	if err := in.regmend(ctx, enable...); err != nil {
 		return err
 	}
-	return await(ctx, "known repositories were looked for", 20*time.Second, func(ctx context.Context) (bool, error) {
+	return servers.Await(ctx, "known repositories were looked for", 20*time.Second, func(ctx context.Context) (bool, error) {
 		age, err := in.rdb.TTL(ctx, "regmend:witness").Result()
 		return age > 0 && age < witnessFor-2*time.Second, err
 	})
@@ -159,7 +161,7 @@ func (in *installation) settle(ctx context.Context) error {
 		return err
 	}
 	var last told
-	return await(ctx, "what was scanned is written", 20*time.Second, func(ctx context.Context) (bool, error) {
+	return servers.Await(ctx, "what was scanned is written", 20*time.Second, func(ctx context.Context) (bool, error) {
 		before := last
 		var err error
 		if last, err = in.stub.figures(ctx); err != nil || last.Listings != before.Listings {
@@ -229,7 +231,7 @@ func (in *installation) all() int64 {
 
 // awaitListing waits for the first: with it the time begins to run.
 func (in *installation) awaitListing(ctx context.Context) error {
-	return await(ctx, "something is listed", time.Minute, func(ctx context.Context) (bool, error) {
+	return servers.Await(ctx, "something is listed", time.Minute, func(ctx context.Context) (bool, error) {
 		told, err := in.stub.figures(ctx)
 		return told.Listings > 0, err
 	})

@@ -37,7 +37,7 @@ func startStub(ctx context.Context, dir string) (*stubProcess, error) {
 		return nil, err
 	}
 	s := &stubProcess{Process: process, url: "http://" + address}
-	err = await(ctx, "the stub answers", 10*time.Second, func(ctx context.Context) (bool, error) {
+	err = servers.Await(ctx, "the stub answers", 10*time.Second, func(ctx context.Context) (bool, error) {
 		_, err := s.figures(ctx)
 		return err == nil, err
 	})

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"regmend/shared/servers"
 )
 
 // begin lets regmend begin to work on the installation.
@@ -49,14 +51,14 @@ func (in *installation) enable(ctx context.Context) error {
 	if err := in.persist(ctx, "enable"); err != nil {
 		return err
 	}
-	return await(ctx, "regmend works", time.Minute, func(context.Context) (bool, error) {
+	return servers.Await(ctx, "regmend works", time.Minute, func(context.Context) (bool, error) {
 		return in.witness.completedSince(0, 0), errNotYet
 	})
 }
 
 // migrate makes or upgrades regmend's schema, as its owner.
 func (in *installation) migrate(ctx context.Context) error {
-	return await(ctx, "regmend migrate succeeds", 2*time.Minute, func(ctx context.Context) (bool, error) {
+	return servers.Await(ctx, "regmend migrate succeeds", 2*time.Minute, func(ctx context.Context) (bool, error) {
 		cmd := exec.CommandContext(ctx, in.program, "migrate")
 		cmd.Dir, cmd.Env = in.dir, append(in.environ(), "REGMEND_DATABASE_URL="+in.database.ownerURL())
 		out, err := cmd.CombinedOutput()

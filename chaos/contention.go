@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"regmend/shared/servers"
+
 	"github.com/lib/pq"
 )
 
@@ -30,7 +32,7 @@ func (d *database) loseCommit(ctx context.Context, feed feeding) error {
 	if err := d.meetFlush(ctx, feed, func() { d.proxy.LoseReply("COMMIT", 1) }); err != nil {
 		return err
 	}
-	return await(ctx, "the reply to a COMMIT is lost", meetLimit, func(context.Context) (bool, error) {
+	return servers.Await(ctx, "the reply to a COMMIT is lost", meetLimit, func(context.Context) (bool, error) {
 		return d.proxy.Lost() > before, nil
 	})
 }
@@ -101,7 +103,7 @@ func deadlock(ctx context.Context, in *installation, dice *rand.Rand) (healed, e
 		return healed{}, err
 	}
 	victim := in.database.failing(deadlockDetected, before+1)
-	err = await(ctx, "a flush is the victim of a deadlock", meetLimit, func(ctx context.Context) (bool, error) {
+	err = servers.Await(ctx, "a flush is the victim of a deadlock", meetLimit, func(ctx context.Context) (bool, error) {
 		ids, err := in.analysed(ctx, dice, 20)
 		if err != nil {
 			return false, err

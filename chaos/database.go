@@ -220,7 +220,7 @@ func (d *database) stop() error {
 // PgBouncer takes its time to try a server that failed.
 func (d *database) recovered(ctx context.Context) (healed, error) {
 	d.dropIdle()
-	err := await(ctx, "the database answers through PgBouncer", time.Minute, func(ctx context.Context) (bool, error) {
+	err := servers.Await(ctx, "the database answers through PgBouncer", time.Minute, func(ctx context.Context) (bool, error) {
 		_, err := d.runtime.ExecContext(ctx, "SELECT 1")
 		return err == nil, err
 	})

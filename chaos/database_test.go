@@ -13,6 +13,7 @@ import (
 	"regmend/shared/gitlab"
 	"regmend/shared/gitlab/gitlabtest"
 	"regmend/shared/postgres"
+	"regmend/shared/servers"
 
 	"github.com/lib/pq"
 )
@@ -146,7 +147,7 @@ func (f *flusher) during(t *testing.T, do func() error) []error {
 
 // feed is the flusher's own flushing.
 func (*flusher) feed(ctx context.Context, holds condition) error {
-	return await(ctx, "a flush meets the fault", 20*time.Second, holds)
+	return servers.Await(ctx, "a flush meets the fault", 20*time.Second, holds)
 }
 
 // count is how many statements failed with the SQLSTATE so far.
@@ -169,7 +170,7 @@ func (f *flusher) healthy(t *testing.T) {
 	if _, err := f.recovered(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	err := await(t.Context(), "a flush passes", 10*time.Second, func(ctx context.Context) (bool, error) {
+	err := servers.Await(t.Context(), "a flush passes", 10*time.Second, func(ctx context.Context) (bool, error) {
 		err := f.flush(ctx)
 		return err == nil, err
 	})

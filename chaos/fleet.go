@@ -259,7 +259,7 @@ func (in *installation) said(verb string, text []byte) {
 // persist runs a command again until it succeeds: other faults may be in its
 // way.
 func (in *installation) persist(ctx context.Context, args ...string) error {
-	return await(ctx, "regmend "+strings.Join(args[:min(len(args), 4)], " ")+" succeeds", 2*time.Minute, func(ctx context.Context) (bool, error) {
+	return servers.Await(ctx, "regmend "+strings.Join(args[:min(len(args), 4)], " ")+" succeeds", 2*time.Minute, func(ctx context.Context) (bool, error) {
 		_, stderr, code, err := in.regmend(ctx, args...)
 		if err == nil && code != 0 {
 			err = fmt.Errorf("exit code %d: %s", code, stderr)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"regmend/shared/servers"
 )
 
 // What regmend leaves in Redis about who does what (docs/redis.md).
@@ -113,7 +115,7 @@ func (in *installation) consumerThat(ctx context.Context, dice *rand.Rand, so fu
 	consumers := in.fleet.consumers()
 	dice.Shuffle(len(consumers), func(i, j int) { consumers[i], consumers[j] = consumers[j], consumers[i] })
 	chosen := consumers[0]
-	err := await(ctx, "a consumer is as wanted", 10*time.Second, func(ctx context.Context) (bool, error) {
+	err := servers.Await(ctx, "a consumer is as wanted", 10*time.Second, func(ctx context.Context) (bool, error) {
 		names, err := in.processes(ctx)
 		if err != nil {
 			return false, err
@@ -135,7 +137,7 @@ func (in *installation) consumerThat(ctx context.Context, dice *rand.Rand, so fu
 
 // leader is the producer that leads.
 func (in *installation) leader(ctx context.Context) (member string, err error) {
-	err = await(ctx, "a producer leads", time.Minute, func(ctx context.Context) (bool, error) {
+	err = servers.Await(ctx, "a producer leads", time.Minute, func(ctx context.Context) (bool, error) {
 		names, err := in.processes(ctx)
 		if err != nil {
 			return false, err

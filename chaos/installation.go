@@ -4,13 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"regmend/shared/gitlab/gitlabtest"
 
@@ -125,27 +123,4 @@ func (in *installation) end(keep bool) error {
 		errs = append(errs, os.RemoveAll(in.dir))
 	}
 	return errors.Join(errs...)
-}
-
-// lookEvery is the pause between two looks at a condition.
-const lookEvery = 50 * time.Millisecond
-
-// await looks until the condition holds. An error of the condition, as while a
-// server is away, is told only if it never does.
-func await(ctx context.Context, what string, within time.Duration, condition func(context.Context) (bool, error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("not within %s: %s", within, what))
-	defer cancel()
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	for {
-		ok, err := condition(ctx)
-		if ok {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return errors.Join(context.Cause(ctx), err)
-		}
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"regmend/shared/gitlab/gitlabtest"
+	"regmend/shared/servers"
 )
 
 // judge lets regmend finish and holds all that was seen against what is
@@ -30,7 +31,7 @@ func (r *pass) judge(ctx context.Context) (*verdict, error) {
 	if restErr != nil {
 		v.skipped = append(v.skipped, restErr.Error())
 	}
-	if err := await(ctx, "no task that Redis lost is left in the queues", time.Minute, r.redis.clean); err != nil {
+	if err := servers.Await(ctx, "no task that Redis lost is left in the queues", time.Minute, r.redis.clean); err != nil {
 		v.others = append(v.others, err.Error())
 	}
 	if err := r.skipped(ctx, s.Run, &v); err != nil {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"regmend/shared/servers"
+
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 )
@@ -30,11 +32,11 @@ type feeding func(context.Context, condition) error
 func (in *installation) feeding(what string, ids []int64) feeding {
 	const patience = 15 * time.Second
 	return func(ctx context.Context, holds condition) error {
-		return await(ctx, what, meetLimit, func(ctx context.Context) (bool, error) {
+		return servers.Await(ctx, what, meetLimit, func(ctx context.Context) (bool, error) {
 			if err := in.force(ctx, ids...); err != nil {
 				return false, err
 			}
-			err := await(ctx, what, patience, holds)
+			err := servers.Await(ctx, what, patience, holds)
 			return err == nil, err
 		})
 	}
@@ -92,7 +94,7 @@ WHERE status = 'completed' AND project_id >= $1 ORDER BY project_id LIMIT $2`
 // analysed returns projects that have a result, one after the other, from where
 // the dice say.
 func (in *installation) analysed(ctx context.Context, dice *rand.Rand, n int) (ids []int64, err error) {
-	err = await(ctx, "there are results", meetLimit, func(ctx context.Context) (bool, error) {
+	err = servers.Await(ctx, "there are results", meetLimit, func(ctx context.Context) (bool, error) {
 		from := in.world.Projects[dice.IntN(len(in.world.Projects))].ID
 		err := in.database.sql.SelectContext(ctx, &ids, selectResults, from, n)
 		return len(ids) > 1, err

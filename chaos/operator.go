@@ -15,6 +15,7 @@ import (
 
 	"regmend/shared/gitlab/gitlabtest"
 	"regmend/shared/registry/registrytest"
+	"regmend/shared/servers"
 )
 
 // forced are projects that an operator wanted scanned again: each scan number
@@ -114,7 +115,7 @@ func (in *installation) newRun(ctx context.Context, reason string) error {
 }
 
 func (in *installation) beginRun(ctx context.Context, reason string) error {
-	return await(ctx, "a run about the registry begins", 3*time.Minute, func(ctx context.Context) (bool, error) {
+	return servers.Await(ctx, "a run about the registry begins", 3*time.Minute, func(ctx context.Context) (bool, error) {
 		if err := in.persist(ctx, "run", "new", "--reason", reason); err != nil {
 			return false, err
 		}
@@ -172,7 +173,7 @@ func (in *installation) status(ctx context.Context) (s status, err error) {
 // held waits until regmend holds for a reason that has the words in it.
 func (in *installation) held(ctx context.Context, within time.Duration, words string) error {
 	var last string
-	err := await(ctx, "regmend holds", within, func(ctx context.Context) (bool, error) {
+	err := servers.Await(ctx, "regmend holds", within, func(ctx context.Context) (bool, error) {
 		s, err := in.status(ctx)
 		if s.Holding != nil {
 			last = *s.Holding
@@ -223,7 +224,7 @@ func (in *installation) working(ctx context.Context) error {
 
 func (in *installation) lists(ctx context.Context, within time.Duration) error {
 	before := in.registry.count()
-	return await(ctx, "the registry is asked for listings", within, func(context.Context) (bool, error) {
+	return servers.Await(ctx, "the registry is asked for listings", within, func(context.Context) (bool, error) {
 		listings := 0
 		for _, req := range in.registry.log.since(before) {
 			if req.kind == registrytest.List {

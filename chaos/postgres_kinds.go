@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"regmend/shared/servers"
 )
 
 // postgresKinds are the faults of Postgres and of what stands before it.
@@ -98,7 +100,7 @@ func (d *database) swallow(ctx context.Context, n int) error {
 	before := d.proxy.Lost()
 	d.proxy.SwallowReply(readState, n)
 	defer d.proxy.SwallowReply(readState, 0)
-	return await(ctx, "replies are swallowed", meetLimit, func(context.Context) (bool, error) {
+	return servers.Await(ctx, "replies are swallowed", meetLimit, func(context.Context) (bool, error) {
 		return d.proxy.Lost() >= before+n, nil
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"regmend/shared/postgres"
+	"regmend/shared/servers"
 
 	"github.com/lib/pq"
 )
@@ -87,7 +88,7 @@ func testTheWayThere(t *testing.T, f *flusher) {
 	} {
 		before := f.bouncer.pid()
 		f.during(t, end)
-		err := await(t.Context(), "another PgBouncer runs", 10*time.Second, func(context.Context) (bool, error) {
+		err := servers.Await(t.Context(), "another PgBouncer runs", 10*time.Second, func(context.Context) (bool, error) {
 			return f.bouncer.pid() != before, nil
 		})
 		if err != nil {
@@ -124,7 +125,7 @@ func testSilence(t *testing.T, f *flusher) {
 func testLock(t *testing.T, f *flusher) {
 	held := make(chan error, 1)
 	go func() { held <- holdLock(time.Second)(f.database, t.Context(), nil) }()
-	err := await(t.Context(), "the table is locked", 10*time.Second, func(ctx context.Context) (locked bool, err error) {
+	err := servers.Await(t.Context(), "the table is locked", 10*time.Second, func(ctx context.Context) (locked bool, err error) {
 		err = f.sql.GetContext(ctx, &locked, `
 SELECT EXISTS (SELECT FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation = 'regmend.data_repair_details'::regclass)`)
 		return locked, err
@@ -244,7 +245,7 @@ func testFrozen(t *testing.T, f *flusher) {
 	if err := release(nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := await(t.Context(), "the standby follows", 10*time.Second, func(ctx context.Context) (bool, error) {
+	if err := servers.Await(t.Context(), "the standby follows", 10*time.Second, func(ctx context.Context) (bool, error) {
 		return count(ctx) == want, nil
 	}); err != nil {
 		t.Error(err)

@@ -86,7 +86,7 @@ func killBeforeFlush(ctx context.Context, in *installation, dice *rand.Rand) (h 
 	if _, err := tx.ExecContext(ctx, `LOCK TABLE regmend.data_repair_details IN SHARE MODE`); err != nil {
 		return healed{}, nil
 	}
-	_ = await(ctx, "results wait in the stash", 10*time.Second, func(ctx context.Context) (bool, error) {
+	_ = servers.Await(ctx, "results wait in the stash", 10*time.Second, func(ctx context.Context) (bool, error) {
 		n, err := in.redis.client().ZCard(ctx, stashOrder).Result()
 		return n > 0, err
 	})

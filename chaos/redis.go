@@ -170,7 +170,7 @@ func (r *redisSide) noteLoss() {
 // whole returns once the master can be written to, the replica is in step with
 // it and Sentinel knows that.
 func (r *redisSide) whole(ctx context.Context) error {
-	return await(ctx, "a whole Redis", time.Minute, func(ctx context.Context) (bool, error) {
+	return servers.Await(ctx, "a whole Redis", time.Minute, func(ctx context.Context) (bool, error) {
 		if err := r.ask(ctx); err != nil {
 			return false, err
 		}

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"time"
+
+	"regmend/shared/servers"
 )
 
 // script is in every request that runs a script, as regmend's and asynq's do.
@@ -148,7 +150,7 @@ func redisRepliesLost(whole time.Duration) redisFault {
 				return err
 			}
 		}
-		return await(ctx, "replies are lost", time.Minute, func(context.Context) (bool, error) {
+		return servers.Await(ctx, "replies are lost", time.Minute, func(context.Context) (bool, error) {
 			return front.Lost() > before, nil
 		})
 	}
@@ -221,7 +223,7 @@ func redisFailsOver(stray time.Duration) redisFault {
 
 func (r *redisSide) switchMaster(ctx context.Context) error {
 	former := r.master()
-	err := await(ctx, "Sentinel agrees to fail over", time.Minute, func(ctx context.Context) (bool, error) {
+	err := servers.Await(ctx, "Sentinel agrees to fail over", time.Minute, func(ctx context.Context) (bool, error) {
 		err := r.sentinelClient.Failover(ctx, redisMaster).Err()
 		return err == nil, err
 	})
@@ -229,7 +231,7 @@ func (r *redisSide) switchMaster(ctx context.Context) error {
 		return err
 	}
 	// Once begun, only Sentinel can end it.
-	return await(context.WithoutCancel(ctx), "another master", time.Minute, func(ctx context.Context) (bool, error) {
+	return servers.Await(context.WithoutCancel(ctx), "another master", time.Minute, func(ctx context.Context) (bool, error) {
 		err := r.ask(ctx)
 		return err == nil && r.master() != former, err
 	})

@@ -57,7 +57,7 @@ func (n *redisNode) stop() error {
 
 // answers waits until it has loaded its data.
 func (n *redisNode) answers(ctx context.Context) error {
-	return await(ctx, "Redis answers", 30*time.Second, func(ctx context.Context) (bool, error) {
+	return servers.Await(ctx, "Redis answers", 30*time.Second, func(ctx context.Context) (bool, error) {
 		err := n.client.Ping(ctx).Err()
 		return err == nil, err
 	})

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"regmend/shared/servers"
+
 	"github.com/redis/go-redis/v9"
 )
 
@@ -16,7 +18,7 @@ func injectMissingTask(ctx context.Context, in *installation, dice *rand.Rand) (
 		return healed{}, err
 	}
 	forgotten := map[string]bool{}
-	err := await(ctx, "a task is there to be forgotten", 10*time.Second, func(ctx context.Context) (_ bool, err error) {
+	err := servers.Await(ctx, "a task is there to be forgotten", 10*time.Second, func(ctx context.Context) (_ bool, err error) {
 		for _, list := range []string{"active", "pending"} {
 			if !forgotten[list] && err == nil {
 				forgotten[list], err = in.redis.forget(ctx, list, dice.IntN(1000))

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"regmend/shared/servers"
+
 	"github.com/hibiken/asynq"
 )
 
@@ -39,7 +41,7 @@ func TestRedisTaskWithoutHash(t *testing.T) {
 	checkClean(t, r, false)
 	close(end)
 	<-begun
-	err = await(ctx, "one task is left, without a message", 5*time.Second, func(ctx context.Context) (bool, error) {
+	err = servers.Await(ctx, "one task is left, without a message", 5*time.Second, func(ctx context.Context) (bool, error) {
 		left, err := client.LLen(ctx, "asynq:{scan}:active").Result()
 		return left == 1, err
 	})

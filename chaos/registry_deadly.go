@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"regmend/shared/registry/registrytest"
+	"regmend/shared/servers"
 
 	"github.com/lib/pq"
 )
@@ -44,7 +45,7 @@ func deadlyProject(ctx context.Context, in *installation, dice *rand.Rand) (heal
 	}
 	var before int64
 	var there []present
-	err := await(ctx, "Postgres tells which projects there are", deadlyLimit, func(ctx context.Context) (bool, error) {
+	err := servers.Await(ctx, "Postgres tells which projects there are", deadlyLimit, func(ctx context.Context) (bool, error) {
 		db := in.database.sql
 		err := db.GetContext(ctx, &before, `SELECT last_value FROM regmend.scan_number`)
 		if err == nil {
@@ -66,7 +67,7 @@ func (in *installation) outlive(ctx context.Context, deadly present, others []pr
 	}
 	end := in.registry.suffer(killing(deadly.Path, func() error { return in.fleet.killScannerOf(deadly.ID) }))
 	defer end()
-	err := await(ctx, "the deadly project is forced", deadlyLimit, func(ctx context.Context) (bool, error) {
+	err := servers.Await(ctx, "the deadly project is forced", deadlyLimit, func(ctx context.Context) (bool, error) {
 		err := in.force(ctx, append(ids, deadly.ID)...)
 		return err == nil, err
 	})
@@ -98,7 +99,7 @@ func (in *installation) awaitRows(ctx context.Context, what, query string, want 
 	if in.registry.alone.Load() {
 		limit = deadlyLimit
 	}
-	err := await(ctx, what, limit, func(ctx context.Context) (bool, error) {
+	err := servers.Await(ctx, what, limit, func(ctx context.Context) (bool, error) {
 		var n int
 		err := in.database.sql.GetContext(ctx, &n, query, pq.Array(ids), after)
 		return n == want, err

@@ -24,6 +24,7 @@ import (
 
 	"regmend/shared/gitlab/gitlabtest"
 	"regmend/shared/registry/registrytest"
+	"regmend/shared/servers"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -222,7 +223,7 @@ func TestRegistryRemembersEveryRequest(t *testing.T) {
 
 func awaitTrue(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	err := await(t.Context(), what, 20*time.Second, func(context.Context) (bool, error) { return condition(), nil })
+	err := servers.Await(t.Context(), what, 20*time.Second, func(context.Context) (bool, error) { return condition(), nil })
 	if err != nil {
 		t.Fatal(err)
 	}

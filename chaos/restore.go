@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"regmend/shared/servers"
+
 	"github.com/lib/pq"
 )
 
@@ -103,7 +105,7 @@ func (d *database) dismiss(ctx context.Context) error {
 	if err := d.admin(ctx, `REVOKE CONNECT ON DATABASE `+databaseName+` FROM PUBLIC`); err != nil {
 		return err
 	}
-	return await(ctx, "regmend's connections end", time.Minute, func(ctx context.Context) (bool, error) {
+	return servers.Await(ctx, "regmend's connections end", time.Minute, func(ctx context.Context) (bool, error) {
 		var left int
 		err := d.sql.GetContext(ctx, &left, terminateThese, pq.Array([]string{runtimeRole, ownerRole}))
 		return err == nil && left == 0, err

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"regmend/shared/servers"
+
 	"golang.org/x/sync/errgroup"
 )
 
@@ -170,7 +172,7 @@ func (r *pass) back(ctx context.Context, h healed, limit time.Duration) error {
 			return err
 		}
 	}
-	err := await(ctx, "work goes on", limit-time.Since(h.since), condition)
+	err := servers.Await(ctx, "work goes on", limit-time.Since(h.since), condition)
 	if err != nil && ctx.Err() == nil {
 		return damagef("work did not go on within %s: %v", limit, err)
 	}
@@ -182,7 +184,7 @@ func (r *pass) back(ctx context.Context, h healed, limit time.Duration) error {
 func (r *pass) resultsSince(ctx context.Context) (func(context.Context) (bool, error), error) {
 	var scan int64
 	var epoch int
-	err := await(ctx, "Postgres tells the scan number", time.Minute, func(ctx context.Context) (ok bool, err error) {
+	err := servers.Await(ctx, "Postgres tells the scan number", time.Minute, func(ctx context.Context) (ok bool, err error) {
 		scan, epoch, err = r.witness.lastNumber(ctx)
 		return err == nil, err
 	})

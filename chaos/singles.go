@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"regmend/shared/gitlab/gitlabtest"
+	"regmend/shared/servers"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -92,7 +93,7 @@ func (r *pass) hasten(ctx context.Context, ids []int64) {
 
 // allGiven waits until the bad answers were given.
 func (r *pass) allGiven(ctx context.Context, answers []*badAnswer, within time.Duration) error {
-	return await(ctx, "all bad answers are given", within, func(context.Context) (bool, error) {
+	return servers.Await(ctx, "all bad answers are given", within, func(context.Context) (bool, error) {
 		for _, a := range answers {
 			if !a.given() {
 				return false, fmt.Errorf("%s was not listed", a.project.FullPath)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"regmend/shared/registry/registrytest"
+	"regmend/shared/servers"
 )
 
 // catalogFault is one of the catalog alone.
@@ -84,7 +85,7 @@ func (f catalogFault) outlast(ctx context.Context, in *installation, b *screen, 
 	switch {
 	case len(f.fails) > 0:
 		var last sweep
-		err := await(ctx, "the sweep fails", limit, func(ctx context.Context) (bool, error) {
+		err := servers.Await(ctx, "the sweep fails", limit, func(ctx context.Context) (bool, error) {
 			s, _, err := in.sweep(ctx)
 			last = s
 			return err == nil && ended(s.State), err
@@ -99,7 +100,7 @@ func (f catalogFault) outlast(ctx context.Context, in *installation, b *screen, 
 			return healed{}, err
 		}
 	default:
-		err := await(ctx, fmt.Sprintf("%d pages are spoilt", f.times), limit, func(context.Context) (bool, error) {
+		err := servers.Await(ctx, fmt.Sprintf("%d pages are spoilt", f.times), limit, func(context.Context) (bool, error) {
 			return b.given.Load() >= f.times, nil
 		})
 		if ctx.Err() != nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math/rand/v2"
 
+	"regmend/shared/servers"
+
 	"github.com/jmoiron/sqlx"
 )
 
@@ -56,7 +58,7 @@ func loseSweepCommit(ctx context.Context, in *installation, _ *rand.Rand) (heale
 		return nil
 	})
 	if err == nil {
-		err = await(ctx, "replies to COMMIT are lost", meetLimit, func(context.Context) (bool, error) {
+		err = servers.Await(ctx, "replies to COMMIT are lost", meetLimit, func(context.Context) (bool, error) {
 			return d.proxy.Lost() >= before+few, nil
 		})
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"regmend/shared/registry/registrytest"
+	"regmend/shared/servers"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -118,7 +119,7 @@ func freezeSweeper(ctx context.Context, in *installation, _ *rand.Rand) (h heale
 		}
 		answer() // an open request of a frozen process is more than the cap
 		b, end := in.registry.interpose(registrytest.Catalog, endless, registrytest.Hold(release))
-		another := await(ctx, "another consumer goes on with the sweep", killLimit, func(context.Context) (bool, error) {
+		another := servers.Await(ctx, "another consumer goes on with the sweep", killLimit, func(context.Context) (bool, error) {
 			return b.asked.Load() > 0, nil
 		})
 		err = p.Signal(syscall.SIGCONT)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"regmend/shared/registry/registrytest"
+	"regmend/shared/servers"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -160,7 +161,7 @@ func (in *installation) forceMoved(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return await(ctx, "renamed projects are forced", 2*time.Minute, func(ctx context.Context) (bool, error) {
+	return servers.Await(ctx, "renamed projects are forced", 2*time.Minute, func(ctx context.Context) (bool, error) {
 		var there []int64
 		err := in.database.sql.SelectContext(ctx, &there, selectThere, pq.Array(ids), len(ids))
 		if err == nil && len(there) > 0 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"regmend/shared/registry/registrytest"
+	"regmend/shared/servers"
 )
 
 // sweep is one of regmend's, and where it is.
@@ -112,7 +113,7 @@ func (in *installation) sweepUntil(ctx context.Context, what string, holds func(
 		limit = meetSweep
 	}
 	asked := time.Time{}
-	return await(ctx, what, limit, func(ctx context.Context) (bool, error) {
+	return servers.Await(ctx, what, limit, func(ctx context.Context) (bool, error) {
 		s, underWay, err := in.sweep(ctx)
 		if err != nil {
 			return false, err
@@ -202,7 +203,7 @@ func (in *installation) cured(ctx context.Context) (healed, error) {
 		return healed{since: since}, nil
 	}
 	var was sweep
-	err := await(ctx, "Postgres tells where the sweep is", time.Minute, func(ctx context.Context) (ok bool, err error) {
+	err := servers.Await(ctx, "Postgres tells where the sweep is", time.Minute, func(ctx context.Context) (ok bool, err error) {
 		was, _, err = in.sweep(ctx)
 		return err == nil, err
 	})

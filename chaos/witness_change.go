@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"regmend/shared/servers"
+
 	"github.com/jmoiron/sqlx"
 )
 
@@ -26,7 +28,7 @@ func (w *witness) changeAll(ctx context.Context, ids func() []int64, do func(*sq
 	}
 	began := time.Now()
 	committed := tx.Commit() // the reply may be lost of one that took place
-	noted := await(context.WithoutCancel(ctx), "what became of projects is noted", 2*time.Minute, func(ctx context.Context) (bool, error) {
+	noted := servers.Await(context.WithoutCancel(ctx), "what became of projects is noted", 2*time.Minute, func(ctx context.Context) (bool, error) {
 		err := w.truth.changed(ctx, w.in.database.sql, ids(), began)
 		return err == nil, err
 	})

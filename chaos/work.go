@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"regmend/shared/servers"
 )
 
 // workEvery is the pause between two looks for work, atLeast so many tasks are
@@ -63,7 +65,7 @@ func (r *pass) rest(ctx context.Context) (status, error) {
 	}
 	var s status
 	again := time.Now()
-	err := await(ctx, "every project is analysed", 4*time.Minute, func(ctx context.Context) (ok bool, err error) {
+	err := servers.Await(ctx, "every project is analysed", 4*time.Minute, func(ctx context.Context) (ok bool, err error) {
 		now, err := r.status(ctx)
 		if err != nil {
 			return false, err

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -180,19 +179,7 @@ func (in *installation) awaitPages(ctx context.Context) error {
 }
 
 func (in *installation) pagesReady(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, in.pagesURL()+"readyz", nil)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", req.URL, resp.Status)
-	}
-	return nil
+	return servers.Fetch(ctx, in.pagesURL()+"readyz")
 }
 
 // whileRunning returns a context that ends when a process of regmend does that
