@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os/exec"
 	"strconv"
@@ -98,29 +97,6 @@ func (p program) await(ctx context.Context, process *Process) error {
 		case <-again.C:
 		}
 	}
-}
-
-// FreePort returns a port of the loopback interface on which nobody listens.
-// Others may take it before the caller does.
-func FreePort() (int, error) {
-	// Below the ports that systems use for outgoing connections, so that a
-	// server finds its port free when it starts again.
-	const lowest, highest = 15000, 32000
-	for range 100 {
-		port := lowest + rand.IntN(highest-lowest)
-		if isFree(port) {
-			return port, nil
-		}
-	}
-	return 0, fmt.Errorf("no free port between %d and %d", lowest, highest)
-}
-
-func isFree(port int) bool {
-	l, err := net.Listen("tcp", loopback(port))
-	if err != nil {
-		return false
-	}
-	return l.Close() == nil
 }
 
 func loopback(port int) string {
