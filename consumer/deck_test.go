@@ -68,6 +68,9 @@ func (w *world) twoBatches() (release chan struct{}) {
 		w.enqueue(fmt.Sprint("batch", batch), tasks.Scan{Run: run.ID, IDs: ids})
 		w.await("the batch is loaded", func() bool { return scans() != before })
 		w.await("the first one has the slot", func() bool { return w.listings(app(5)) == 1 })
+		if batch == 0 {
+			w.during(1200*time.Millisecond, "it has had it for longer than listings wait to be judged", func() bool { return w.listings(app(6)) == 0 })
+		}
 	}
 	return release
 }

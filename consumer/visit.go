@@ -92,16 +92,18 @@ func (v *visit) all(ctx, slot context.Context, release func()) error {
 }
 
 // listAll lists the projects, and judges what it has whenever that grew large
-// or old. What it leaves to be judged is proven.
+// or old, but at the end: then the slot need not wait for it. What it leaves to be
+// judged is proven.
 func (v *visit) listAll(ctx context.Context) error {
-	for _, p := range v.projects {
+	last := len(v.projects) - 1
+	for i, p := range v.projects {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if err := v.project(ctx, p); err != nil {
 			return err
 		}
-		if v.names >= judgeNames || v.due() {
+		if i < last && (v.names >= judgeNames || v.due()) {
 			if err := v.judge(ctx); err != nil {
 				return err
 			}
