@@ -69,9 +69,9 @@ trial() {
 	prepare "$1" || return
 	printf '\n== %s: ' "$1"
 	if [ "$1" = none ]; then echo "regmend as it is"; else head -n 1 "$patches/$1.patch"; fi
-	printf 'KINDS=%s SEED=%s PROJECTS=%s\n' "$kinds" "${SEED:-1}" "${PROJECTS:-2000}"
+	printf 'KINDS=%s SEED=%s PROJECTS=%s\n' "$kinds" "${SEED:-1}" "${PROJECTS:-4000}"
 	TMPDIR=$folder "$folder/chaos" -regmend="$folder/regmend" -kinds="$kinds" -minutes=1 \
-		-seed="${SEED:-1}" -projects="${PROJECTS:-2000}" >"$folder/$1.log" 2>&1 &
+		-seed="${SEED:-1}" -projects="${PROJECTS:-4000}" >"$folder/$1.log" 2>&1 &
 	harness=$! got=0
 	wait "$harness" || got=$?
 	harness=
