@@ -16,7 +16,7 @@ import (
 func (v *verbs) report() *cobra.Command {
 	var format string
 	var filter postgres.ReportFilter
-	var unowned bool
+	var unowned, ghosts bool
 	c := &cobra.Command{
 		Use:   "report",
 		Short: "The results: what is missing, what failed",
@@ -32,11 +32,18 @@ everything as it was.
 
 With --unowned, instead, the paths of the repositories that the last sweep found in
 the registry's catalog under no project's path: of projects that were deleted or
-moved, or foreign ones.`,
+moved, or foreign ones.
+
+With --ghosts, instead, the other direction: rows of GitLab's whose repository the
+registry does not know. Rows are made before anything is pushed, so some are normal.
+They are looked for now, in the projects that are analysed: each of these that has
+rows is listed, what is not in its listing is asked for its tags, twice. That takes a
+request for each such project, under the cap of all consumers; nothing is changed.`,
 		Example: `  regmend report --missing
   regmend report --failed --namespace group/sub
   regmend report --missing --format csv > missing.csv
   regmend report --unowned --format csv > unowned.csv
+  regmend report --ghosts --namespace group/sub
   regmend report --format json | jq -r '.[].missing_paths[]'`,
 		Args: takesNothing,
 	}
@@ -45,14 +52,28 @@ moved, or foreign ones.`,
 	c.Flags().BoolVar(&filter.Failed, "failed", false, "only failed projects")
 	c.Flags().StringVar(&filter.Namespace, "namespace", "", "only the project or group of that full `path`, and what is below it")
 	c.Flags().BoolVar(&unowned, "unowned", false, "instead, repositories in the registry that are no project's, as the last sweep found them")
+	c.Flags().BoolVar(&ghosts, "ghosts", false, "instead, rows whose repository the registry does not know")
 	for _, other := range []string{"missing", "failed", "namespace"} {
 		c.MarkFlagsMutuallyExclusive("unowned", other)
 	}
-	return v.verb(c, database, func(ctx context.Context, x *parts, _ []string) error {
-		if unowned {
-			return x.reportUnowned(ctx, format)
+	for _, other := range []string{"missing", "failed", "unowned"} {
+		c.MarkFlagsMutuallyExclusive("ghosts", other)
+	}
+	needed := func() part {
+		if ghosts {
+			return database | queue | registryHost
 		}
-		return x.report(ctx, format, filter)
+		return database
+	}
+	return v.choosy(c, database|queue|registryHost, needed, func(ctx context.Context, x *parts, _ []string) error {
+		switch {
+		case ghosts:
+			return x.reportGhosts(ctx, format, filter.Namespace)
+		case unowned:
+			return x.reportUnowned(ctx, format)
+		default:
+			return x.report(ctx, format, filter)
+		}
 	})
 }
 

@@ -135,9 +135,11 @@ func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, reg 
 // Collectors returns the metrics to be registered.
 func (c *Consumer) Collectors() []prometheus.Collector { return c.cfg.Metrics.Collectors() }
 
+func (c *Consumer) limits() slots.Limits { return limits(c.watch) }
+
 // limits are what this process knows of them: no slots while it does not know.
-func (c *Consumer) limits() slots.Limits {
-	state, err := c.watch.Now()
+func limits(watch *postgres.Watch) slots.Limits {
+	state, err := watch.Now()
 	if err != nil || resting(state.Settings, time.Now()) != nil {
 		return slots.Limits{}
 	}

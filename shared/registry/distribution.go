@@ -44,6 +44,26 @@ func (s *Survey) listFromCatalog(ctx context.Context, p gitlab.Project, page fun
 // Tagged tells whether the repository of that registry path has a tag. One that
 // was never pushed has none.
 func (c *Client) Tagged(ctx context.Context, path string) (tagged bool, err error) {
+	tagged, err = c.tagged(ctx, path)
+	if isNameUnknown(err) {
+		return false, nil
+	}
+	return tagged, err
+}
+
+// Unknown tells whether the registry says that it knows no repository of that
+// path: one that it knows may still have no tag. Asked for a path that no
+// repository can have, it says so with an error.
+func (c *Client) Unknown(ctx context.Context, path string) (bool, error) {
+	_, err := c.tagged(ctx, path)
+	if isNameUnknown(err) {
+		return true, nil
+	}
+	return false, err
+}
+
+// tagged is Tagged, but that an unknown repository is an error.
+func (c *Client) tagged(ctx context.Context, path string) (tagged bool, err error) {
 	if !gitlab.ValidRepositoryPath(path) {
 		return false, &Error{Path: path, Reason: fmt.Sprintf("%.300q is not a path a repository can have", path)}
 	}
@@ -51,9 +71,6 @@ func (c *Client) Tagged(ctx context.Context, path string) (tagged bool, err erro
 		tagged, err = decodeTagged(body)
 		return err
 	})
-	if isNameUnknown(err) {
-		return false, nil
-	}
 	return tagged, err
 }
 
