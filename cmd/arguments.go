@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 )
@@ -27,4 +28,19 @@ func takesNothing(c *cobra.Command, args []string) error {
 	default:
 		return fmt.Errorf("%s takes no arguments, and %q is one", c.CommandPath(), args[0])
 	}
+}
+
+// dashed marks a value of settings set that begins with "-" as one: no flag of that
+// verb is that short, but -h.
+func dashed(args []string) []string {
+	if len(args) < 2 || args[0] != "settings" || args[1] != "set" || slices.Contains(args, "--") {
+		return args
+	}
+	i := slices.IndexFunc(args, func(arg string) bool {
+		return len(arg) > 1 && arg[0] == '-' && arg[1] != '-' && arg != "-h"
+	})
+	if i < 0 {
+		return args
+	}
+	return slices.Concat(args[:i], args[i+1:], []string{"--", args[i]})
 }

@@ -43,7 +43,7 @@ func (m misuse) Unwrap() error { return m.error }
 func Run(ctx context.Context, p Process, args []string) int {
 	var begun bool
 	root := newRoot(p, &begun)
-	root.SetArgs(args)
+	root.SetArgs(dashed(args))
 	c, err := root.ExecuteContextC(ctx)
 	// What cobra itself objects to, it objects to before the verb begins.
 	if err != nil && !begun {
