@@ -20,6 +20,19 @@ func brakeLine(s snapshot) string {
 	return line
 }
 
+// rateLine says what keeps regmend from asking more often, "" if nothing does.
+func rateLine(s snapshot) string {
+	rate := s.state.Settings.PerSecond
+	switch {
+	case s.postgresErr != nil || rate == 0:
+		return ""
+	case rate == 1:
+		return "at most 1 request a second"
+	default:
+		return fmt.Sprintf("at most %s requests a second", number(rate))
+	}
+}
+
 // restNotice says that nothing is scanned at this time of day.
 func restNotice(s snapshot) notice {
 	hours := s.state.Settings.ActiveHours

@@ -42,6 +42,8 @@ func TestOverviewSaysWhatKeepsProjectsFromBeingScanned(t *testing.T) {
 			s.set(t, "max_concurrency", "8")
 			s.braked(t, 3)
 		}, "the brake leaves 3 of 8, for 0\u00a0s: slow"},
+		"the rate":    {func(t *testing.T, s site) { s.enabled(t); s.set(t, "requests_per_second", "1500") }, "over all consumers; at most 1,500 requests a second"},
+		"a low rate":  {func(t *testing.T, s site) { s.enabled(t); s.set(t, "requests_per_second", "1") }, "at most 1 request a second"},
 		"no consumer": {func(t *testing.T, s site) { s.enabled(t) }, "No consumer is running"},
 		"holding":     {func(t *testing.T, s site) { s.enabled(t); s.note(t) }, "Holding: the registry"},
 		"twice":       {func(t *testing.T, s site) { s.enabled(t); s.note(t) }, "it was restored"},

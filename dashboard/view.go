@@ -40,6 +40,7 @@ type work struct {
 	Cap     int
 	CapRead bool // Cap was read
 	Brake   string
+	Rate    string
 	Results int
 	Bytes   int64
 	Age     time.Duration
@@ -95,7 +96,7 @@ func newView(s snapshot, cfg Config) view {
 
 func newWork(s snapshot) *work {
 	return &work{
-		Slots: s.slots, Cap: s.state.Settings.MaxConcurrency, CapRead: s.postgresErr == nil, Brake: brakeLine(s),
+		Slots: s.slots, Cap: s.state.Settings.MaxConcurrency, CapRead: s.postgresErr == nil, Brake: brakeLine(s), Rate: rateLine(s),
 		Results: s.stash.Entries,
 		Bytes:   s.stash.Bytes, Age: s.stash.Age,
 	}
