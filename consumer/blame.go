@@ -24,7 +24,10 @@ const (
 // alone can tell. An error of ours (a cancelled context) is not for it.
 func blame(err error) culprit {
 	var answer *registry.Error
+	var broken held
 	switch {
+	case errors.As(err, &broken):
+		return theRegistry
 	case !errors.As(err, &answer):
 		return theProject
 	case answer.Outage():

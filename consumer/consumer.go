@@ -84,6 +84,7 @@ type Consumer struct {
 	hands     *hands
 	gate      *gate
 	witness   *witness
+	doubts    *doubts
 	mender    *mender
 	keeper    *keeper
 	brakeman  *brakeman
@@ -118,9 +119,10 @@ func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, reg 
 	c.pool = slots.NewPool(rdb, cfg.Process, c.limits, log, cfg.Slots)
 	c.deck = newDeck(func() int { return c.limits().Slots })
 	c.witness = &witness{log: log, db: db, board: c.board, registry: reg, control: &c.control}
+	c.doubts = &doubts{db: db, registry: reg, witness: c.witness}
 	c.mender = &mender{
 		log: log, process: cfg.Process, watch: watch, board: c.board, gate: c.gate,
-		pool: c.pool, registry: reg, witness: c.witness, metrics: cfg.Metrics,
+		pool: c.pool, registry: reg, witness: c.witness, doubts: c.doubts, metrics: cfg.Metrics,
 	}
 	c.keeper = &keeper{
 		log: log, process: cfg.Process, watch: watch, board: c.board, gate: c.gate,

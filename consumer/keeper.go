@@ -125,7 +125,7 @@ func (k *keeper) judge(state postgres.State, now board.Notices) error {
 	if err := k.memory.compare(state, now.Run); err != nil {
 		return err
 	}
-	if now.Hold.Kind == board.HoldRegistry {
+	if now.Hold.Kind != "" {
 		return held{now.Hold.Kind, now.Hold.Reason}
 	}
 	return k.mender.ready(state, now.Witness)
@@ -161,7 +161,11 @@ func (m *memory) compare(state postgres.State, mark board.RunMark) error {
 // post puts what this process found out by itself on the board, to be shown.
 func (k *keeper) post(ctx context.Context, reason error) {
 	var broken held
-	if !errors.As(reason, &broken) || broken.kind == board.HoldRegistry || broken.kind == holdRedis {
+	if !errors.As(reason, &broken) {
+		return
+	}
+	switch broken.kind {
+	case board.HoldRegistry, board.HoldCatalog, holdRedis:
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, boardTimeout)

@@ -40,6 +40,7 @@ type mender struct {
 	pool     *slots.Pool
 	registry *registry.Client
 	witness  *witness
+	doubts   *doubts
 	metrics  *Metrics
 
 	mu    sync.Mutex
@@ -69,7 +70,7 @@ func (m *mender) ready(state postgres.State, heard board.Witness) error {
 // returns the reason.
 func (m *mender) hold(ctx context.Context, err error) error {
 	broken := held{board.HoldRegistry, err.Error()}
-	errors.As(err, &broken) // the witness says its own
+	errors.As(err, &broken) // witness and doubts say their own
 	m.metrics.held(broken.kind)
 	if m.gate.set(broken) {
 		m.log.WithField("reason", broken.reason).Warn("scanning is held")
@@ -216,6 +217,8 @@ func (m *mender) task(state postgres.State, reason error, seen board.Notices) (d
 		return m.identify, false
 	case broken.kind == board.HoldRegistry:
 		return m.prove, true
+	case broken.kind == board.HoldCatalog:
+		return m.readCatalog, true
 	case broken.kind == board.HoldWitness, reason == nil && time.Since(seen.Witness.At) > hearAfter:
 		return m.hear, true
 	case reason == nil && state.Settings.Strategy == postgres.StrategyAuto && !m.knows(seen.Catalog):
@@ -285,4 +288,12 @@ func (m *mender) hear(ctx context.Context, state postgres.State) error {
 		return err
 	}
 	return m.board.ClearHold(ctx, board.HoldWitness)
+}
+
+// readCatalog ends the hold if the catalog shows again what it has to.
+func (m *mender) readCatalog(ctx context.Context, state postgres.State) error {
+	if err := m.doubts.read(ctx, state); err != nil {
+		return err
+	}
+	return m.board.ClearHold(ctx, board.HoldCatalog)
 }

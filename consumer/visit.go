@@ -54,6 +54,7 @@ func (b *batch) newVisit(ctx context.Context, state postgres.State, loaded postg
 	if err != nil {
 		return nil, err
 	}
+	survey.Doubt(b.doubts.doubt(state))
 	return &visit{
 		batch: b, state: state, scan: loaded.Scan, projects: lastly(loaded.Known, loaded.Projects), survey: survey,
 	}, nil

@@ -67,6 +67,8 @@ func holdTitle(kind string) string {
 	switch kind {
 	case board.HoldRegistry:
 		return "Holding: the registry does not answer as it should"
+	case board.HoldCatalog:
+		return "Holding: the registry's catalog shows only a part"
 	case board.HoldWitness:
 		return "Holding: the registry does not know what it should"
 	case board.HoldRun:

@@ -18,12 +18,16 @@ const (
 	HoldPostgres = "postgres"
 	// HoldRegistry: the registry is failing.
 	HoldRegistry = "registry"
+	// HoldCatalog: the registry's catalog shows only a part.
+	HoldCatalog = "catalog"
 	// HoldWitness: the registry does not know what it should.
 	HoldWitness = "witness"
 )
 
 // holdKinds are all of them, the one that explains the others first.
-func holdKinds() []string { return []string{HoldRun, HoldPostgres, HoldRegistry, HoldWitness} }
+func holdKinds() []string {
+	return []string{HoldRun, HoldPostgres, HoldRegistry, HoldCatalog, HoldWitness}
+}
 
 // Hold is why scanning waits, for everyone.
 type Hold struct {
@@ -77,7 +81,7 @@ func (b *Board) ClearHold(ctx context.Context, kind string) error {
 }
 
 // Holds tells why scanning waits: the reason that explains the others first
-// (run, postgres, registry, witness); none if it does not wait.
+// (run, postgres, registry, catalog, witness); none if it does not wait.
 func (b *Board) Holds(ctx context.Context) ([]Hold, error) {
 	notices, err := b.rdb.MGet(ctx, holdKeys()...).Result()
 	if err != nil {

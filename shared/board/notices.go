@@ -13,7 +13,7 @@ import (
 // nothing is up.
 type Notices struct {
 	Run     RunMark
-	Hold    Hold // the registry's; the others every process finds out for itself
+	Hold    Hold // the registry's, or else the catalog's; the others every process finds out for itself
 	Witness Witness
 	Catalog Catalog
 }
@@ -34,7 +34,7 @@ func (b *Board) Notices(ctx context.Context) (Notices, error) {
 	}
 	n := Notices{Run: parseRunMark(run.Val())}
 	for _, h := range parseHolds(holds.Val()) {
-		if h.Kind == HoldRegistry {
+		if n.Hold.Kind == "" && (h.Kind == HoldRegistry || h.Kind == HoldCatalog) {
 			n.Hold = h
 		}
 	}

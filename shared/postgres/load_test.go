@@ -23,6 +23,7 @@ func load(t *testing.T, s *suite, after int64, ids ...int64) postgres.Loaded {
 }
 
 func TestLoadKeepsTheOrderAndDropsWhatIsGone(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 4)
 	s.Exec(t, `UPDATE public.projects SET pending_delete = true WHERE id = $1`, s.projects[1].ID)
 	s.Exec(t, `UPDATE public.projects SET pending_delete = NULL, archived = true, marked_for_deletion_at = now() WHERE id = $1`, s.projects[2].ID)
@@ -41,6 +42,7 @@ func TestLoadKeepsTheOrderAndDropsWhatIsGone(t *testing.T) {
 
 // TestP8_LoadDropsWhatIsDone writes one result and asks for its project again.
 func TestP8_LoadDropsWhatIsDone(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		prepare func(s *suite) []gitlab.Result
 		spoil   string
@@ -98,6 +100,7 @@ func TestP8_LoadDropsWhatIsDone(t *testing.T) {
 }
 
 func TestP4_AStandbyIsNotBelieved(t *testing.T) {
+	t.Parallel()
 	standby := startStandby(t)
 	db := postgrestest.Open(t, standby.URL)
 	ctx := t.Context()
@@ -121,6 +124,7 @@ func TestP4_AStandbyIsNotBelieved(t *testing.T) {
 }
 
 func TestWithoutRow(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 2)
 	a, b := s.projects[0].ID, s.projects[1].ID
 	for _, name := range []string{"", "web", "a/b/c", "Wörter"} {
@@ -156,6 +160,7 @@ func TestWithoutRow(t *testing.T) {
 }
 
 func TestWithoutRowOfTensOfThousands(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	s.Exec(t, `INSERT INTO public.container_repositories (project_id, name, created_at, updated_at)
 		SELECT $1, 'image-' || i, now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc' FROM generate_series(0, 49999, 2) AS i`, s.projects[0].ID)
@@ -170,6 +175,7 @@ func TestWithoutRowOfTensOfThousands(t *testing.T) {
 }
 
 func TestSample(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 3)
 	for _, project := range s.projects {
 		s.Repository(t, project.ID, "web")
@@ -188,5 +194,53 @@ func TestSample(t *testing.T) {
 	again, againErr := s.DB.Sample(t.Context(), 200)
 	if err != nil || againErr != nil || len(got) != 200 || cmp.Equal(got, again) {
 		t.Errorf("Sample() of a large table = %d rows, %v, %v; want 200 each time, and others", len(got), err, againErr)
+	}
+}
+
+// Of some projects are sampled those rows only that a catalog has to show.
+func TestSampleOf(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t, 3)
+	for _, project := range s.projects {
+		s.Repository(t, project.ID, "web")
+	}
+	s.Repository(t, s.projects[0].ID, "leaving")
+	s.Exec(t, `UPDATE public.container_repositories SET status = 0 WHERE name = 'leaving'`)
+	s.Exec(t, `UPDATE public.projects SET pending_delete = true WHERE id = $1`, s.projects[1].ID)
+	got, err := s.DB.SampleOf(t.Context(), []int64{s.projects[0].ID, s.projects[1].ID, 1 << 40}, 20)
+	if diff := cmp.Diff([]postgres.Sampled{{Project: s.projects[0], Name: "web"}}, got); err != nil || diff != "" {
+		t.Errorf("SampleOf(), %v (-want +got):\n%s", err, diff)
+	}
+	s.Exec(t, `INSERT INTO public.container_repositories (project_id, name, created_at, updated_at)
+		SELECT $1, 'image-' || i, now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc' FROM generate_series(1, 100) AS i`, s.projects[0].ID)
+	if got, err = s.DB.SampleOf(t.Context(), []int64{s.projects[0].ID}, 20); err != nil || len(got) != 20 {
+		t.Errorf("SampleOf() of a large project = %d rows, %v; want 20", len(got), err)
+	}
+	if got, err = s.DB.SampleOf(t.Context(), nil, 20); err != nil || len(got) != 0 {
+		t.Errorf("SampleOf() of no project = %v, %v", got, err)
+	}
+}
+
+func TestStands(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change string
+		want   bool
+	}{
+		"nothing happened": {`SELECT $1::bigint`, true},
+		"renamed":          {`UPDATE public.routes SET path = 'g/renamed' WHERE source_id = $1`, false},
+		"being deleted":    {`UPDATE public.projects SET pending_delete = true WHERE id = $1`, false},
+		"the row is gone":  {`DELETE FROM public.container_repositories WHERE project_id = $1`, false},
+		"the row is going": {`UPDATE public.container_repositories SET status = 0 WHERE project_id = $1`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSuite(t, 1)
+			s.Repository(t, s.projects[0].ID, "web")
+			s.Exec(t, c.change, s.projects[0].ID)
+			got, err := s.DB.Stands(t.Context(), postgres.Sampled{Project: s.projects[0], Name: "web"})
+			if err != nil || got != c.want {
+				t.Errorf("Stands() = %v, %v; want %v", got, err, c.want)
+			}
+		})
 	}
 }

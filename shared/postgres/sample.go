@@ -6,6 +6,7 @@ import (
 	"regmend/shared/gitlab"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 )
 
 // Sampled is a container repository that GitLab knows.
@@ -32,6 +33,22 @@ SELECT c.project_id, r.path, c.name
 FROM public.container_repositories c` + samplable + `
 ORDER BY random()
 LIMIT $1`
+
+	// Of one project no more than asked for, lest a large one cost more.
+	shuffleSome = `
+SELECT c.project_id, r.path, c.name
+FROM unnest($2::bigint[]) AS given (id)
+CROSS JOIN LATERAL (SELECT found.project_id, found.name, found.status
+                    FROM public.container_repositories found
+                    WHERE found.project_id = given.id AND found.status IS NULL
+                    LIMIT $1) AS c` + samplable + `
+ORDER BY random()
+LIMIT $1`
+
+	selectStands = `
+SELECT count(*) > 0
+FROM public.container_repositories c` + samplable + `
+  AND c.project_id = $1 AND c.name = $2 AND r.path = $3`
 
 	// Twice as many keys as asked for: some hit the same row, some a row that
 	// is no use.
@@ -71,12 +88,33 @@ func sampleFrom(ctx context.Context, from sqlx.QueryerContext, n int) ([]Sampled
 	if rows > smallTable {
 		statement = probeRandomly
 	}
+	return selectSample(ctx, from, statement, n)
+}
+
+// SampleOf is Sample of some projects.
+func (db *DB) SampleOf(ctx context.Context, ids []int64, n int) ([]Sampled, error) {
+	ctx, cancel := briefly(ctx)
+	defer cancel()
+	sample, err := selectSample(ctx, db.sql, shuffleSome, n, pq.Array(ids))
+	return sample, db.fault(ctx, "sample container repositories of some projects", err)
+}
+
+// Stands tells whether what was sampled would be again: its row is there, of a
+// project of the same full path.
+func (db *DB) Stands(ctx context.Context, s Sampled) (stands bool, err error) {
+	ctx, cancel := briefly(ctx)
+	defer cancel()
+	err = db.sql.GetContext(ctx, &stands, selectStands, s.Project.ID, s.Name, s.Project.FullPath)
+	return stands, db.fault(ctx, "look for a sampled container repository", err)
+}
+
+func selectSample(ctx context.Context, from sqlx.QueryerContext, statement string, args ...any) ([]Sampled, error) {
 	var found []struct {
 		ProjectID int64  `db:"project_id"`
 		Path      string `db:"path"`
 		Name      string `db:"name"`
 	}
-	if err := sqlx.SelectContext(ctx, from, &found, statement, n); err != nil {
+	if err := sqlx.SelectContext(ctx, from, &found, statement, args...); err != nil {
 		return nil, err
 	}
 	sample := make([]Sampled, len(found))

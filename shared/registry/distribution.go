@@ -32,10 +32,7 @@ func (c *Client) Catalog(ctx context.Context, page func(paths []string) error) (
 
 // listFromCatalog lists a project of a registry that has no other listing.
 func (s *Survey) listFromCatalog(ctx context.Context, p gitlab.Project, page func([]string) error) (gitlab.Evidence, error) {
-	err := s.catalog.once(func(keep func([]string) error) (int, error) {
-		return s.client.Catalog(ctx, keep)
-	})
-	if err != nil {
+	if err := s.readCatalog(ctx); err != nil {
 		return gitlab.Evidence{}, err
 	}
 	return s.catalog.hand(p, methodDistribution, page, all)

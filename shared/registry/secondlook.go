@@ -38,10 +38,7 @@ func (s *Survey) listWithoutAncestor(ctx context.Context, p gitlab.Project, page
 			return gitlab.Evidence{Method: methodSize, Pages: 1}, nil
 		}
 	}
-	err := s.catalog.once(func(keep func([]string) error) (int, error) {
-		return s.client.Catalog(ctx, keep)
-	})
-	if err != nil {
+	if err := s.readCatalog(ctx); err != nil {
 		return gitlab.Evidence{}, needsCatalog(err)
 	}
 	return s.catalog.hand(p, methodCatalog, page, func(path string) (bool, error) {

@@ -32,6 +32,10 @@ type Survey struct {
 
 	above   map[string]*walk // by ancestor
 	catalog *walk
+	// catalogued are the projects that the catalog serves, where the registry
+	// is asked for it.
+	catalogued []gitlab.Project
+	doubter    doubter
 
 	heard time.Time // the registry gave what List last handed out
 }
@@ -48,26 +52,32 @@ func (c *Client) Survey(ctx context.Context, projects []gitlab.Project) (*Survey
 		if p.FullPath == "" {
 			return nil, fmt.Errorf("project %d has no path to be listed by", p.ID)
 		}
-		s.add(p.RegistryPath())
+		s.add(p)
 	}
 	return s, nil
 }
 
-func (s *Survey) add(path string) {
+func (s *Survey) add(p gitlab.Project) {
+	path := p.RegistryPath()
 	switch top := ancestor(path); {
 	case s.api == Distribution:
-		s.catalog.found[path] = nil
+		s.fromCatalog(p)
 	case !affected(path):
 		s.direct[path] = len(s.rights)
 		s.rights = append(s.rights, pullBelow(path))
 	case top == "":
-		s.catalog.found[path] = nil
+		s.fromCatalog(p)
 	default:
 		if s.above[top] == nil {
 			s.above[top] = newWalk()
 		}
 		s.above[top].found[path] = nil
 	}
+}
+
+func (s *Survey) fromCatalog(p gitlab.Project) {
+	s.catalog.found[p.RegistryPath()] = nil
+	s.catalogued = append(s.catalogued, p)
 }
 
 // NonEmpty tells whether what List hands out is known to have tags, as with
