@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"regmend/shared/board"
 	"regmend/shared/registry/registrytest"
@@ -122,7 +123,7 @@ func TestScansDoubtACatalogForGoodReasonOnly(t *testing.T) {
 	w.registry.Forget()
 	w.registry.Hook(func(_ http.ResponseWriter, req *http.Request, _ int) bool {
 		if strings.HasSuffix(req.URL.Path, "/_catalog") {
-			w.Exec(t, `UPDATE public.routes SET path = 'other/again' WHERE source_id = $1`, renamed)
+			w.Exec(t, `UPDATE public.routes SET path = 'other/again' WHERE source_type = 'Project' AND source_id = $1`, renamed)
 			w.Exec(t, `DELETE FROM public.container_repositories WHERE project_id = $1`, dropped)
 		}
 		return false
@@ -156,4 +157,20 @@ func TestP10_ScansDoubtACatalogThatLacksWhatIsRefused(t *testing.T) {
 	if got := w.result(id); got.Completed != 1 || got.Failed != 0 {
 		t.Errorf("%+v, want it to be completed", got)
 	}
+}
+
+// The right to the catalog may be taken away while all hold for it.
+func TestACatalogThatIsRefusedHoldsNobody(t *testing.T) {
+	w := newWorld(t)
+	w.projects(30)
+	w.registry.Fail(registrytest.Where{Kind: registrytest.Catalog}, registrytest.Status(http.StatusForbidden, "DENIED"))
+	w.begin()
+	notice := board.Hold{Kind: board.HoldCatalog, Reason: "the catalog is not whole"}
+	if err := board.New(w.redis).SetHold(t.Context(), notice, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	w.set("flush_after", "1s")
+	w.producer()
+	w.consumer()
+	w.within(recovery, "all projects are completed", w.completed(30))
 }

@@ -50,6 +50,7 @@ func TestMetricsSayHowRegmendStands(t *testing.T) {
 		`regmend_scanned_projects_total`:                      "2",
 		`regmend_holding{kind="registry"}`:                    "1",
 		`regmend_holding{kind="witness"}`:                     "0",
+		`regmend_holding{kind="catalog"}`:                     "0",
 		`regmend_holding{kind="run"}`:                         "1",
 		`regmend_holding{kind="postgres"}`:                    "0",
 		`regmend_processes{kind="consumer"}`:                  "0",

@@ -20,7 +20,7 @@ func TestIllegibleNoticesAreNone(t *testing.T) {
 		t.Run(text, func(t *testing.T) {
 			b, rdb := open(t)
 			ctx := context.Background()
-			for _, key := range []string{"control", "witness", "catalog", "walk", "counters", "hold:run", "hold:registry", "hold:postgres", "hold:witness"} {
+			for _, key := range []string{"control", "witness", "catalog", "walk", "counters", "hold:run", "hold:registry", "hold:catalog", "hold:postgres", "hold:witness"} {
 				must(t, rdb.Set(ctx, "regmend:"+key, text, 0).Err())
 			}
 			must(t, rdb.HSet(ctx, "regmend:run", "run", text, "scan", text).Err())
@@ -62,10 +62,16 @@ func TestNoOtherHoldHidesTheRegistrys(t *testing.T) {
 	b, rdb := open(t)
 	ctx := context.Background()
 	must(t, b.SetHold(ctx, board.Hold{Kind: board.HoldPostgres, Reason: "away"}, time.Minute))
+	must(t, b.SetHold(ctx, board.Hold{Kind: board.HoldCatalog, Reason: "it lacks g/app"}, time.Minute))
 	must(t, b.SetHold(ctx, board.Hold{Kind: board.HoldRegistry, Reason: "429"}, time.Minute))
 	must(t, rdb.Set(ctx, "regmend:hold:run", `{"kind":"registry","reason":"forged"}`, 0).Err())
 	n, err := b.Notices(ctx)
 	if err != nil || n.Hold.Reason != "429" {
 		t.Errorf("Notices().Hold = %+v, %v, want the registry's", n.Hold, err)
+	}
+	must(t, b.ClearHold(ctx, board.HoldRegistry))
+	n, err = b.Notices(ctx)
+	if err != nil || n.Hold.Reason != "it lacks g/app" {
+		t.Errorf("Notices().Hold = %+v, %v, want the catalog's", n.Hold, err)
 	}
 }

@@ -228,7 +228,7 @@ func TestStands(t *testing.T) {
 		want   bool
 	}{
 		"nothing happened": {`SELECT $1::bigint`, true},
-		"renamed":          {`UPDATE public.routes SET path = 'g/renamed' WHERE source_id = $1`, false},
+		"renamed":          {`UPDATE public.routes SET path = 'g/renamed' WHERE source_type = 'Project' AND source_id = $1`, false},
 		"being deleted":    {`UPDATE public.projects SET pending_delete = true WHERE id = $1`, false},
 		"the row is gone":  {`DELETE FROM public.container_repositories WHERE project_id = $1`, false},
 		"the row is going": {`UPDATE public.container_repositories SET status = 0 WHERE project_id = $1`, false},
