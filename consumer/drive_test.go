@@ -40,7 +40,8 @@ type drive struct {
 	began    time.Time
 	inFlight int
 	inForce  int
-	held     time.Time // until then all wait, after a refusal
+	changed  chan struct{} // closed when inForce changes
+	held     time.Time     // until then all wait, after a refusal
 	seen     board.Traffic
 	steps    []taken
 	answered []time.Duration // since it began
@@ -59,9 +60,10 @@ func (d *drive) run(t *testing.T, lasts time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		d.began = time.Now()
 		brake := consumer.NewBrake(d.began)
-		d.inForce = min(brake.Slots(), d.most)
+		d.changed = make(chan struct{})
+		d.force(min(brake.Slots(), d.most))
 		if d.fixed > 0 {
-			d.inForce = d.fixed
+			d.force(d.fixed)
 		}
 		for i := range d.most {
 			go d.scan(t, i, lasts)
@@ -72,6 +74,7 @@ func (d *drive) run(t *testing.T, lasts time.Duration) {
 				d.look(t, brake)
 			}
 		}
+		d.force(d.most)         // those who wait end, too
 		time.Sleep(time.Minute) // until all have ended
 	})
 }
@@ -88,11 +91,7 @@ func (d *drive) look(t *testing.T, brake *consumer.Brake) {
 	}
 	was, reason := brake.Look(now, seen, used, most)
 	slots := min(brake.Slots(), most)
-	time.AfterFunc(cmp.Or(d.late, 900*time.Millisecond), func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.inForce = slots
-	})
+	time.AfterFunc(cmp.Or(d.late, 900*time.Millisecond), func() { d.force(slots) })
 	if reason == "" {
 		return
 	}
@@ -100,13 +99,26 @@ func (d *drive) look(t *testing.T, brake *consumer.Brake) {
 	t.Logf("%6s  %2d → %2d  %s", now.Sub(d.began), was, slots, reason)
 }
 
+// force puts so many slots in force.
+func (d *drive) force(slots int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.inForce = slots
+	close(d.changed)
+	d.changed = make(chan struct{})
+}
+
 // scan is one slot, in use while it is among those in force.
 func (d *drive) scan(t *testing.T, slot int, lasts time.Duration) {
 	for time.Since(d.began) < lasts {
 		d.mu.Lock()
-		if slot >= d.inForce || time.Now().Before(d.held) {
+		if changed, held := d.changed, time.Until(d.held); slot >= d.inForce || held > 0 {
 			d.mu.Unlock()
-			time.Sleep(10 * time.Millisecond)
+			if held > 0 {
+				time.Sleep(held)
+			} else {
+				<-changed
+			}
 			continue
 		}
 		d.inFlight++

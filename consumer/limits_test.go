@@ -118,6 +118,7 @@ func TestP14_AStopIsQuickAndKeepsWhatIsDone(t *testing.T) {
 }
 
 func TestP14_WithoutRedisAStopSaysWhatIsLost(t *testing.T) {
+	t.Parallel()
 	for name, away := range map[string]func(*world, func()){
 		"Redis hangs": (*world).pauseRedis,
 		"Redis is gone": func(w *world, f func()) {
@@ -154,6 +155,7 @@ func TestP14_WithoutRedisAStopSaysWhatIsLost(t *testing.T) {
 type interruption func(w *world, c *running) (resume func())
 
 func TestP8_AnInterruptedBatchGoesOnWithWhatIsNotDone(t *testing.T) {
+	t.Parallel()
 	for name, interrupt := range map[string]interruption{
 		"the process stops": func(w *world, c *running) func() {
 			if err := c.end(); err != nil {

@@ -17,6 +17,7 @@ import (
 const recovery = 30 * time.Second
 
 func TestP10_AFailingRegistryIsNoFailingProject(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]registrytest.Fault{
 		"down":           registrytest.Drop(),
 		"503":            registrytest.Status(http.StatusServiceUnavailable, "UNAVAILABLE"),

@@ -13,6 +13,7 @@ import (
 )
 
 func TestRun_WhatDoesNotAgreeHoldsUntilANewRun(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]string{
 		"the database was restored: numbers set back":   `SELECT setval('regmend.scan_number', 1)`,
 		"the database was restored: the run is unknown": `INSERT INTO regmend.runs (id, reason, registry, system_identifier, scan_number) OVERRIDING SYSTEM VALUE SELECT 1, reason, registry, system_identifier, 1 FROM regmend.runs; DELETE FROM regmend.runs WHERE id > 1`,

@@ -49,6 +49,7 @@ func TestUnderALowRateTheWitnessIsBrief(t *testing.T) {
 
 // P14, in each kind of waiting.
 func TestP14_AStopWhileSomethingIsWaitedForIsQuick(t *testing.T) {
+	t.Parallel()
 	soon := time.Now().UTC().Add(2 * time.Hour)
 	for name, test := range map[string]struct{ key, value string }{
 		"for the rate":         {"requests_per_second", "1"},

@@ -12,6 +12,7 @@ import (
 
 // A registry that lost everything a moment ago has a catalog, too.
 func TestP10_AnEmptyCatalogIsNoProof(t *testing.T) {
+	t.Parallel()
 	empty := registrytest.Answer(http.StatusOK, nil, `{"repositories":[]}`)
 	t.Run("the registry lost everything", func(t *testing.T) {
 		w := newWorld(t)
@@ -32,6 +33,7 @@ func TestP10_AnEmptyCatalogIsNoProof(t *testing.T) {
 		w.checkApps(300)
 	})
 	t.Run("only the catalog is empty", func(t *testing.T) {
+		t.Parallel()
 		for rows, projects := range map[string]int{"few rows": 50, "many rows": 300} {
 			t.Run(rows, func(t *testing.T) {
 				w := newWorld(t)
@@ -65,6 +67,7 @@ func TestP10_AnEmptyCatalogIsNoProof(t *testing.T) {
 }
 
 func TestSweep_ACatalogThatIsNotWholeIsNotBelieved(t *testing.T) {
+	t.Parallel()
 	distribution := registrytest.Options{Mode: registrytest.Distribution, CatalogLimit: 100}
 	for name, test := range map[string]struct {
 		options registrytest.Options
@@ -169,6 +172,7 @@ func TestSweep_ACatalogThatAloneIsAwayIsGivenUp(t *testing.T) {
 }
 
 func TestStrategyAuto_FallsBackWhereTheCatalogIsRefused(t *testing.T) {
+	t.Parallel()
 	for name, refused := range map[string]bool{"granted": false, "refused": true} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

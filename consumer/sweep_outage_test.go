@@ -68,6 +68,7 @@ func TestP11_ASweepOfAKilledConsumerGoesOnWhereItWas(t *testing.T) {
 }
 
 func TestP13P14_ASweepStopsAndGoesOn(t *testing.T) {
+	t.Parallel()
 	for name, interrupt := range map[string]interruption{
 		"the process stops": func(w *world, c *running) func() {
 			began := time.Now()
@@ -122,6 +123,7 @@ func TestP13P14_ASweepStopsAndGoesOn(t *testing.T) {
 }
 
 func TestP10_ASweepWaitsForARegistryThatFails(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]registrytest.Fault{
 		"down":           registrytest.Drop(),
 		"503":            registrytest.Status(http.StatusServiceUnavailable, "UNAVAILABLE"),

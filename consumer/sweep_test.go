@@ -98,6 +98,7 @@ func TestSweep_ProvesEveryProjectByTheCatalog(t *testing.T) {
 
 // Scans and sweeps say the same of the same world, and both what is true.
 func TestSweep_EqualsScans(t *testing.T) {
+	t.Parallel()
 	for name, options := range map[string]registrytest.Options{
 		"C":            {CatalogLimit: 100},
 		"glibc":        {CatalogLimit: 100, Collation: registrytest.Glibc},
