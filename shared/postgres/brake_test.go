@@ -28,6 +28,7 @@ func take(t *testing.T, db *postgrestest.Database, after int64, s postgres.Brake
 }
 
 func TestTheBrakesLastStepIsInForceInItsRun(t *testing.T) {
+	t.Parallel()
 	db := postgrestest.New(t)
 	run := db.Run(t)
 	for key, value := range map[string]string{"max_concurrency": "8"} {
@@ -73,6 +74,7 @@ func TestTheBrakesLastStepIsInForceInItsRun(t *testing.T) {
 }
 
 func TestOfManyWhoWantTheBrakesNextStepOneTakesIt(t *testing.T) {
+	t.Parallel()
 	db := postgrestest.New(t)
 	run := db.Run(t)
 	last := take(t, db, 0, step(run, 2, 4))
@@ -98,6 +100,7 @@ func TestOfManyWhoWantTheBrakesNextStepOneTakesIt(t *testing.T) {
 }
 
 func TestTheBrakesStepsAreBounded(t *testing.T) {
+	t.Parallel()
 	db := postgrestest.New(t)
 	run := db.Run(t)
 	db.Exec(t, `INSERT INTO regmend.brake_steps (follows, run_id, taken_by, was, slots, usual_us, usual_large_us, reason)

@@ -28,6 +28,7 @@ func soundRow(project int64, changes map[string]any) (statement string, args []a
 }
 
 func TestP2_TheTableHoldsCompletedToItsEvidence(t *testing.T) {
+	t.Parallel()
 	db := postgrestest.New(t)
 	project := db.Project(t, "g/app")
 	failure := map[string]any{"attempts": 1, "next_attempt_at": "2030-01-01", "error": "timeout", "failure_scan_number": 6}

@@ -13,6 +13,7 @@ import (
 )
 
 func TestP6_CountsAddUpOverEveryKindOfRow(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 10)
 	s.write(t, s.completed(0, 1, "a", "b"), s.completed(1, 1), s.failed(2, 1, "x"),
 		s.completed(3, 1, "c"), s.failed(3, 2, "x"), s.completed(4, 1, "d"), s.completed(5, 1, "e"), s.completed(6, 1, "f"))
@@ -35,6 +36,7 @@ func TestP6_CountsAddUpOverEveryKindOfRow(t *testing.T) {
 
 // TestP6_CountsAddUpWhileEverythingChanges counts beside writers.
 func TestP6_CountsAddUpWhileEverythingChanges(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 6)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
@@ -65,6 +67,7 @@ func TestP6_CountsAddUpWhileEverythingChanges(t *testing.T) {
 }
 
 func TestReportFiltersAndNames(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 6)
 	s.write(t, s.completed(0, 1, "", "web/a", "Z"), s.completed(1, 1), s.failed(2, 1, "timeout"),
 		s.completed(3, 1, "x"), s.failed(3, 2, "later"), s.completed(4, 1, "gone"))
@@ -104,6 +107,7 @@ func TestReportFiltersAndNames(t *testing.T) {
 }
 
 func TestReportGoesThroughManyPagesAndEndsWithTheVisitor(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 0)
 	fill(t, s, 5000)
 	s.Exec(t, `UPDATE regmend.data_repair_details SET missing_count = 30, listed = 30`)

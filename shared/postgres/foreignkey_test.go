@@ -106,6 +106,7 @@ func TestTheForeignKeyCanBeLeftOutRemovedAndMade(t *testing.T) {
 // TestTwoMigrationsThatWaitForProjectsMakeOneForeignKey holds projects until
 // both have found that there is none.
 func TestTwoMigrationsThatWaitForProjectsMakeOneForeignKey(t *testing.T) {
+	t.Parallel()
 	db := installation(t)
 	migrate(t, db.DB, postgres.MigrateOptions{NoForeignKey: true})
 	busy := db.SQL.MustBegin()
@@ -135,6 +136,7 @@ func TestTwoMigrationsThatWaitForProjectsMakeOneForeignKey(t *testing.T) {
 // TestMakingTheForeignKeyMayTakeLongerThanAStatement is of a database that ends
 // statements after half a second, and whose orphans take longer.
 func TestMakingTheForeignKeyMayTakeLongerThanAStatement(t *testing.T) {
+	t.Parallel()
 	db := installation(t)
 	migrate(t, db.DB, postgres.MigrateOptions{NoForeignKey: true})
 	db.Exec(t, insertOrphan)

@@ -35,6 +35,7 @@ func waiting(t *testing.T, db *postgrestest.Database) bool {
 }
 
 func TestP5_TwoFlushesOfTheSameProjectsInOppositeOrders(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 26)
 	// In a small table the planner happens to visit projects in order.
 	s.Exec(t, `INSERT INTO public.projects (id, namespace_id) SELECT i, 1 FROM generate_series(1001, 21000) AS i`)
@@ -67,6 +68,7 @@ func TestP5_TwoFlushesOfTheSameProjectsInOppositeOrders(t *testing.T) {
 // Who writes in the order of projects, as a sweep does, waits for a flush and the
 // flush for it, never both.
 func TestP5_AFlushThatWaitsForARowHasNoLaterOneLocked(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 2)
 	s.write(t, s.completed(0, 1))
 	other := s.SQL.MustBegin()
@@ -88,6 +90,7 @@ func TestP5_AFlushThatWaitsForARowHasNoLaterOneLocked(t *testing.T) {
 }
 
 func TestP9_AProjectDeletedInMidFlushIsDroppedAndTheOthersAreWritten(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 7)
 	deletion := s.SQL.MustBegin()
 	deletion.MustExec(`DELETE FROM public.projects WHERE id = $1`, s.projects[3].ID)
@@ -120,6 +123,7 @@ func TestP9_AProjectDeletedInMidFlushIsDroppedAndTheOthersAreWritten(t *testing.
 }
 
 func TestANewRunWaitsForTheFlushThatIsUnderWay(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	deletion := s.SQL.MustBegin()
 	deletion.MustExec(`DELETE FROM public.projects WHERE id = $1`, s.projects[0].ID)
@@ -147,6 +151,7 @@ func TestANewRunWaitsForTheFlushThatIsUnderWay(t *testing.T) {
 }
 
 func TestProjectsAboutToBeDeletedAreDiscarded(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 2)
 	s.Exec(t, `UPDATE public.projects SET pending_delete = true WHERE id = $1`, s.projects[0].ID)
 	s.write(t, s.completed(0, 1), s.completed(1, 1))
@@ -154,6 +159,7 @@ func TestProjectsAboutToBeDeletedAreDiscarded(t *testing.T) {
 }
 
 func TestAProjectRenamedSinceItsScanIsDiscarded(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 3)
 	s.Exec(t, `UPDATE public.routes SET path = 'Group/renamed' WHERE path = 'Group/app-a'`)
 	s.Exec(t, `DELETE FROM public.routes WHERE path = 'Group/app-b'`)
@@ -162,6 +168,7 @@ func TestAProjectRenamedSinceItsScanIsDiscarded(t *testing.T) {
 }
 
 func TestAProjectWithoutRouteIsFailed(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	s.Exec(t, `DELETE FROM public.routes WHERE path = 'Group/app-a'`)
 	s.projects[0].FullPath = ""
@@ -170,6 +177,7 @@ func TestAProjectWithoutRouteIsFailed(t *testing.T) {
 }
 
 func TestP9_AResultThatCannotBeStoredIsRecordedAsFailed(t *testing.T) {
+	t.Parallel()
 	tests := map[string]func(r *gitlab.Result){
 		"a name with a zero byte":     func(r *gitlab.Result) { r.Missing = []string{"a\x00b"} },
 		"a name that is not UTF-8":    func(r *gitlab.Result) { r.Missing = []string{"\xff"} },
@@ -201,6 +209,7 @@ func TestP9_AResultThatCannotBeStoredIsRecordedAsFailed(t *testing.T) {
 }
 
 func TestAResultThatSaysNothingIsDiscarded(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 3)
 	unreal, undecided := s.completed(0, 1), s.completed(1, 1)
 	unreal.Project.FullPath = "Group/\xff"
@@ -213,6 +222,7 @@ func TestAResultThatSaysNothingIsDiscarded(t *testing.T) {
 // TestP9_ARouteThatIsThereTwiceHoldsNobodyUp is of a database that lost its
 // unique indexes.
 func TestP9_ARouteThatIsThereTwiceHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 2)
 	s.Exec(t, `DROP INDEX public.index_routes_on_path, public.index_routes_on_source_type_and_source_id`)
 	s.Exec(t, `INSERT INTO public.routes (source_id, source_type, path) SELECT source_id, source_type, path FROM public.routes`)
@@ -228,6 +238,7 @@ func TestP9_ARouteThatIsThereTwiceHoldsNobodyUp(t *testing.T) {
 // TestP11_KilledBetweenStatementAndCommit ends the server's process when it
 // is asked to commit.
 func TestP11_KilledBetweenStatementAndCommit(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 3)
 	s.Exec(t, `CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS
 		'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5); RETURN NULL; END'`)
@@ -244,6 +255,7 @@ func TestP11_KilledBetweenStatementAndCommit(t *testing.T) {
 }
 
 func TestP5_TheReplyToCommitIsLost(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 2)
 	for name, test := range map[string]struct {
 		result gitlab.Result
@@ -274,6 +286,7 @@ func TestP5_TheReplyToCommitIsLost(t *testing.T) {
 }
 
 func TestWriteCancelledLeavesNothing(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	blocker := s.SQL.MustBegin()
 	blocker.MustExec(`DELETE FROM public.projects WHERE id = $1`, s.projects[0].ID)

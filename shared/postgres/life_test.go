@@ -188,6 +188,7 @@ func pgBouncer(t *testing.T, settings ...string) *servers.PgBouncer {
 }
 
 func TestThroughPgBouncerWithOmnibusDefaults(t *testing.T) {
+	t.Parallel()
 	db := postgrestest.Empty(t)
 	projects := twoProjects(t, db)
 	// Another client keeps the server processes changing hands.
@@ -201,6 +202,7 @@ func TestThroughPgBouncerWithOmnibusDefaults(t *testing.T) {
 }
 
 func TestInspectTellsThePooling(t *testing.T) {
+	t.Parallel()
 	db := postgrestest.New(t)
 	for mode, want := range map[string]postgres.Pooling{
 		"transaction": postgres.PoolingTransaction,

@@ -39,6 +39,7 @@ func model(s *suite, results []gitlab.Result) stored {
 // TestP5_AnyOrderAndPartitionGivesTheSameRows writes the same results in many
 // orders, cut into writes at many places, some of them written twice.
 func TestP5_AnyOrderAndPartitionGivesTheSameRows(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 4)
 	random := rand.New(rand.NewPCG(1, 2))
 	for round := range 60 {

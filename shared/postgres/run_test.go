@@ -12,6 +12,7 @@ import (
 )
 
 func TestRunsAndScanNumbers(t *testing.T) {
+	t.Parallel()
 	db := postgrestest.New(t)
 	if runs, err := db.DB.Runs(t.Context()); err != nil || len(runs) != 0 {
 		t.Errorf("Runs() = %v, %v, want none", runs, err)
@@ -42,6 +43,7 @@ func TestRunsAndScanNumbers(t *testing.T) {
 
 // TestANewRunGivesNoScanNumberOutTwice takes numbers while runs begin.
 func TestANewRunGivesNoScanNumberOutTwice(t *testing.T) {
+	t.Parallel()
 	db := postgrestest.New(t)
 	given := make([]pq.Int64Array, 4)
 	ctx, cancel := context.WithCancel(t.Context())

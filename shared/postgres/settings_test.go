@@ -24,6 +24,7 @@ func state(t *testing.T, db *postgrestest.Database) postgres.State {
 }
 
 func TestSettingsHaveTheDocumentedDefaults(t *testing.T) {
+	t.Parallel()
 	db := postgrestest.New(t)
 	want := postgres.Settings{
 		MaxConcurrency: 2, BatchSize: 100, PageSize: 1000, StashLimit: 1000, FlushAfter: 5 * time.Second,
@@ -50,6 +51,7 @@ func TestSettingsHaveTheDocumentedDefaults(t *testing.T) {
 }
 
 func TestSetIsInForceAndNoted(t *testing.T) {
+	t.Parallel()
 	db := postgrestest.New(t)
 	for _, step := range []struct{ key, value, old, stored string }{
 		{"max_concurrency", "0", "2", "0"},
@@ -97,6 +99,7 @@ func TestSetIsInForceAndNoted(t *testing.T) {
 }
 
 func TestSetByManyAtOnceKeepsTheHistoryWhole(t *testing.T) {
+	t.Parallel()
 	db := postgrestest.New(t)
 	var group errgroup.Group
 	for i := range 8 {
@@ -116,6 +119,7 @@ func TestSetByManyAtOnceKeepsTheHistoryWhole(t *testing.T) {
 }
 
 func TestP17_SetSaysWhatWouldBeRight(t *testing.T) {
+	t.Parallel()
 	db := postgrestest.New(t)
 	for _, test := range []struct{ key, value, want string }{
 		{"max_concurrency", "-1", `max_concurrency: "-1" is not a whole number from 0 to 1000`},
@@ -148,6 +152,7 @@ func TestP17_SetSaysWhatWouldBeRight(t *testing.T) {
 }
 
 func TestADamagedSettingIsAnErrorThatNamesIt(t *testing.T) {
+	t.Parallel()
 	db := postgrestest.New(t)
 	db.Exec(t, `ALTER TABLE regmend.settings DROP CONSTRAINT value_fits_key`)
 	for _, damage := range []struct{ key, value string }{
@@ -171,6 +176,7 @@ func TestADamagedSettingIsAnErrorThatNamesIt(t *testing.T) {
 }
 
 func TestTheTableRefusesWhatNobodyCouldRead(t *testing.T) {
+	t.Parallel()
 	db := postgrestest.New(t)
 	for _, bad := range []struct{ key, value string }{
 		{"max_concurrency", "-1"},

@@ -12,6 +12,7 @@ import (
 )
 
 func TestShow(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 2)
 	s.write(t, s.completed(0, 5, "web"), s.failed(0, 6, "timeout"))
 	for _, name := range []string{"Group/app-a", "group/APP-a", fmt.Sprint(s.projects[0].ID)} {
@@ -38,6 +39,7 @@ func TestShow(t *testing.T) {
 }
 
 func TestP17_SortTellsTheUnknownFromTheKnown(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 4)
 	s.write(t, s.completed(0, 1), s.failed(1, 1, "x"))
 	s.Exec(t, `UPDATE public.projects SET pending_delete = true WHERE id = $1`, s.projects[2].ID)
@@ -58,6 +60,7 @@ func TestP17_SortTellsTheUnknownFromTheKnown(t *testing.T) {
 }
 
 func TestNamespacePagesThroughWhatIsBelow(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 0)
 	var want []int64
 	for i := range 7 {

@@ -11,6 +11,7 @@ import (
 )
 
 func TestP7_WhatTheCatalogAndAScanDisagreeAboutIsDecidedByTheTags(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 5)
 	s.write(t,
 		s.completed(0, 1),             // overlooked web
@@ -62,6 +63,7 @@ func TestP7_WhatTheCatalogAndAScanDisagreeAboutIsDecidedByTheTags(t *testing.T) 
 // TestP7_AnOlderResultStandsWhereNotEverythingIsKnown is of results that came,
 // changed or are of another path while the catalog was read.
 func TestP7_AnOlderResultStandsWhereNotEverythingIsKnown(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 4)
 	s.write(t, s.completed(1, 1, "x"), s.completed(2, 1, "x"), s.completed(3, 1, "x"))
 	s.Exec(t, `UPDATE public.routes SET path = 'Group/moved' WHERE path = 'Group/app-d'`)
@@ -73,6 +75,7 @@ func TestP7_AnOlderResultStandsWhereNotEverythingIsKnown(t *testing.T) {
 }
 
 func TestP7_ACatalogThatLacksWhatHasTagsProvesNothing(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 3)
 	s.write(t, s.completed(0, 1, "x"))
 	sweep := s.walk(t, s.keep(t, s.begin(t)), []string{"group/app-b/y"})
@@ -87,6 +90,7 @@ func TestP7_ACatalogThatLacksWhatHasTagsProvesNothing(t *testing.T) {
 // TestACatalogThatLacksWhatIsGoneElsewhereIsBelieved is of what explains that
 // the catalog has no repository that a scan found missing and that has tags.
 func TestACatalogThatLacksWhatIsGoneElsewhereIsBelieved(t *testing.T) {
+	t.Parallel()
 	tests := map[string]func(s *suite) string{
 		"it was pushed again, and has a row": func(s *suite) string {
 			s.Repository(t, s.projects[0].ID, "x")
@@ -117,6 +121,7 @@ func TestACatalogThatLacksWhatIsGoneElsewhereIsBelieved(t *testing.T) {
 // TestARowThatComesAndGoesIsNoContradiction is of a repository that had a row
 // when its page was judged, but neither before nor after.
 func TestARowThatComesAndGoesIsNoContradiction(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	s.write(t, s.completed(0, 1, "x"))
 	sweep := s.keep(t, s.begin(t))

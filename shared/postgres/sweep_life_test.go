@@ -17,6 +17,7 @@ import (
 )
 
 func TestThereIsOneSweepAtATime(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	if got, err := s.DB.Sweep(t.Context()); !errors.Is(err, gitlab.ErrNotFound) {
 		t.Errorf("Sweep() before the first = %+v, %v, want ErrNotFound", got, err)
@@ -53,6 +54,7 @@ func (s *suite) sweepOn(t *testing.T, sweep postgres.Sweep) postgres.Sweep {
 }
 
 func TestAWalkBegunAnewForgetsEverything(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 3)
 	sweep := s.walk(t, s.keep(t, s.begin(t)), []string{"group/app-a/x", "nobody/x"}, []string{"group/app-b/y"})
 	s.ask(t, sweep)
@@ -75,6 +77,7 @@ func TestAWalkBegunAnewForgetsEverything(t *testing.T) {
 }
 
 func TestUnownedIsOfTheLastWalkThatCameToItsEnd(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	if err := s.DB.Unowned(t.Context(), nil); !errors.Is(err, gitlab.ErrNotFound) {
 		t.Errorf("Unowned() without a walk = %v, want ErrNotFound", err)
@@ -101,6 +104,7 @@ func TestUnownedIsOfTheLastWalkThatCameToItsEnd(t *testing.T) {
 }
 
 func TestUnownedGoesThroughManyPagesAndEndsWithItsReader(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 0)
 	var page []string
 	for i := range 12000 {
@@ -126,6 +130,7 @@ func TestUnownedGoesThroughManyPagesAndEndsWithItsReader(t *testing.T) {
 }
 
 func TestPathsThatNoRegistryCanHoldAreNoRepositories(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	sweep := s.sweep(t, []string{"", "group/app-a/\x00", "group/app-a/\xff", "group/app-a/" + strings.Repeat("a", 5000), "group/app-a/"})
 	wantRows(t, s.Database, s.swept(sweep, 0))
@@ -137,6 +142,7 @@ func TestPathsThatNoRegistryCanHoldAreNoRepositories(t *testing.T) {
 // TestWhatIsLeftOfOldSweepsGoesAndNothingElse deletes while a sweep is at each
 // of its steps.
 func TestWhatIsLeftOfOldSweepsGoesAndNothingElse(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 3)
 	leave := func() {
 		t.Helper()
@@ -181,6 +187,7 @@ func TestWhatIsLeftOfOldSweepsGoesAndNothingElse(t *testing.T) {
 
 // TestASweepAndTheOracleAgree is of worlds that an oracle of others judges.
 func TestASweepAndTheOracleAgree(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(2) {
 		db := postgrestest.New(t)
 		world := gitlabtest.Generate(seed, 1000)

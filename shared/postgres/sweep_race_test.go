@@ -94,6 +94,7 @@ func (s *suite) wantWideWorld(t *testing.T, want func(postgres.Sweep) []stored) 
 }
 
 func TestManyThatBelieveThatTheSweepIsTheirs(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 21)
 	s.DB.Chop(4, 5, 3)
 	pages, want := s.wideWorld(t)
@@ -121,6 +122,7 @@ func TestManyThatBelieveThatTheSweepIsTheirs(t *testing.T) {
 // TestP11_ASweepGoesOnWhereverItIsKilled ends the server's process when it is
 // asked to commit, every other time.
 func TestP11_ASweepGoesOnWhereverItIsKilled(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 5)
 	s.DB.Chop(2, 2, 1)
 	pages, want := s.wideWorld(t)
@@ -147,6 +149,7 @@ func TestP11_ASweepGoesOnWhereverItIsKilled(t *testing.T) {
 // TestP11_ASweepGoesOnWhereTheReplyToACommitIsLost loses it at the first try of
 // each step.
 func TestP11_ASweepGoesOnWhereTheReplyToACommitIsLost(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 5)
 	pages, want := s.wideWorld(t)
 	s.begin(t)
@@ -170,6 +173,7 @@ func TestP11_ASweepGoesOnWhereTheReplyToACommitIsLost(t *testing.T) {
 }
 
 func TestASweepOfAnOlderRunIsWorthNothing(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	preparing := s.begin(t)
 	walking := s.keep(t, preparing)
@@ -195,6 +199,7 @@ func TestASweepOfAnOlderRunIsWorthNothing(t *testing.T) {
 func second[T any](_ T, err error) error { return err }
 
 func TestAStepOfASweepThatIsElsewhereIsRefused(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	preparing := s.begin(t)
 	walking := s.keep(t, preparing)
@@ -226,6 +231,7 @@ func TestAStepOfASweepThatIsElsewhereIsRefused(t *testing.T) {
 
 // TestP9_AProjectDeletedWhileItIsProvenIsLeftOut is of both ways to be proven.
 func TestP9_AProjectDeletedWhileItIsProvenIsLeftOut(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 7)
 	pages, want := s.wideWorld(t)
 	s.Exec(t, `DELETE FROM public.container_repositories`)
@@ -254,6 +260,7 @@ func TestP9_AProjectDeletedWhileItIsProvenIsLeftOut(t *testing.T) {
 // TestP5_FlushesAndASweepOfTheSameProjects writes newer results of all projects,
 // in both orders, while a sweep is judged.
 func TestP5_FlushesAndASweepOfTheSameProjects(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 26)
 	s.DB.Chop(100, 7, 3)
 	pages, _ := s.wideWorld(t)

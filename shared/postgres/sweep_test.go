@@ -103,6 +103,7 @@ func (s *suite) unowned(t *testing.T) []string {
 }
 
 func TestASweepFindsWhatIsMissing(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 5)
 	s.Repository(t, s.projects[1].ID, "web")
 	sweep := s.walk(t, s.keep(t, s.begin(t)),
@@ -140,6 +141,7 @@ func TestASweepFindsWhatIsMissing(t *testing.T) {
 }
 
 func TestP2_ASweepLeavesToScansWhatItCannotKnow(t *testing.T) {
+	t.Parallel()
 	const (
 		hide = `UPDATE public.projects SET pending_delete = true WHERE id = $1`
 		move = `UPDATE public.routes SET path = 'Group/new' WHERE source_id = $1 AND source_type = 'Project'`
@@ -185,6 +187,7 @@ func TestP2_ASweepLeavesToScansWhatItCannotKnow(t *testing.T) {
 const twoRoutes = `DROP INDEX public.index_routes_on_path, public.index_routes_on_source_type_and_source_id`
 
 func TestP9_ARouteThatIsThereTwiceHoldsNoSweepUp(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 2)
 	s.Exec(t, twoRoutes)
 	sweep := s.keep(t, s.begin(t))
@@ -196,6 +199,7 @@ func TestP9_ARouteThatIsThereTwiceHoldsNoSweepUp(t *testing.T) {
 }
 
 func TestASweepLeavesProjectsThatWereNotThere(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	sweep := s.keep(t, s.begin(t))
 	s.Project(t, "Group/later")
@@ -207,6 +211,7 @@ func TestASweepLeavesProjectsThatWereNotThere(t *testing.T) {
 }
 
 func TestASweepSurvivesTheFreezingOfRoutes(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	sweep := s.keep(t, s.begin(t))
 	s.Exec(t, `VACUUM FREEZE public.routes`)
@@ -215,12 +220,14 @@ func TestASweepSurvivesTheFreezingOfRoutes(t *testing.T) {
 }
 
 func TestAProjectWithACandidateThatWasNotAskedForIsLeftToAScan(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 2)
 	sweep := s.prove(t, s.walk(t, s.keep(t, s.begin(t)), []string{"group/app-a/web"}))
 	wantRows(t, s.Database, s.swept(sweep, 1))
 }
 
 func TestP5_SweepsAndScansInAnyOrder(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 4)
 	s.write(t, s.failed(0, 1, "timeout"), s.failed(1, 1, "timeout"), s.completed(2, 2, "x"))
 	sweep := s.begin(t)
@@ -246,6 +253,7 @@ func TestP5_SweepsAndScansInAnyOrder(t *testing.T) {
 }
 
 func TestASweepReplacesResultsThatDoNotCount(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 2)
 	s.write(t, s.completed(0, 9, "x", "y"), s.completed(1, 9, "z"))
 	s.run = s.Run(t)
@@ -255,6 +263,7 @@ func TestASweepReplacesResultsThatDoNotCount(t *testing.T) {
 
 // The catalog's entries come in any order, on any page, in any process.
 func TestSweepAbsent(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 0)
 	one, two := s.Project(t, "g/one"), s.Project(t, "G/Two")
 	for _, known := range []postgres.Listed{{ProjectID: one, Name: ""}, {ProjectID: one, Name: "a/b"}, {ProjectID: two, Name: "a"}, {ProjectID: two, Name: "b"}} {

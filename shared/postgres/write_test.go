@@ -12,6 +12,7 @@ import (
 )
 
 func TestWriteCountsEachProjectOnce(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 4)
 	s.write(t, s.completed(1, 9))
 	foreign := s.completed(2, 5)
@@ -27,6 +28,7 @@ func TestWriteCountsEachProjectOnce(t *testing.T) {
 }
 
 func TestP5_OlderScanArrivingLastChangesNothing(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	s.write(t, s.completed(0, 7, "new"))
 	if got := s.write(t, s.completed(0, 6, "old")); got.Superseded != 1 {
@@ -36,6 +38,7 @@ func TestP5_OlderScanArrivingLastChangesNothing(t *testing.T) {
 }
 
 func TestP5_FailedBeforeCompleted(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	s.write(t, s.failed(0, 4, "timeout"))
 	wantRows(t, s.Database, s.failedRow(0, 4, "timeout"))
@@ -44,6 +47,7 @@ func TestP5_FailedBeforeCompleted(t *testing.T) {
 }
 
 func TestP3_FailedAfterCompletedKeepsTheGoodRow(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	s.write(t, s.completed(0, 5, "x", "y"))
 	s.write(t, s.failed(0, 6, "timeout"))
@@ -54,6 +58,7 @@ func TestP3_FailedAfterCompletedKeepsTheGoodRow(t *testing.T) {
 }
 
 func TestP9_AttemptsGrowAndTheNextTryMovesAway(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	for n := range int64(14) {
 		s.write(t, s.failed(0, n+1, "timeout"))
@@ -68,6 +73,7 @@ func TestP9_AttemptsGrowAndTheNextTryMovesAway(t *testing.T) {
 }
 
 func TestP5_ALostCommitReplyChangesNothing(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 2)
 	results := []gitlab.Result{s.completed(0, 3, "x"), s.failed(0, 4, "later"), s.failed(1, 4, "timeout")}
 	s.write(t, results...)
@@ -83,6 +89,7 @@ func TestP5_ALostCommitReplyChangesNothing(t *testing.T) {
 }
 
 func TestP2_RowsWithoutEvidenceAreReplacedByAnything(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 2)
 	s.write(t, s.completed(0, 9, "x"), s.completed(1, 9, "y"))
 	s.Exec(t, `ALTER TABLE regmend.data_repair_details DROP CONSTRAINT completed_has_evidence`)
@@ -92,6 +99,7 @@ func TestP2_RowsWithoutEvidenceAreReplacedByAnything(t *testing.T) {
 }
 
 func TestRowsOfAnotherRunAreReplacedByAnything(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	s.write(t, s.completed(0, 9, "x"))
 	s.run = s.Run(t)
@@ -101,6 +109,7 @@ func TestRowsOfAnotherRunAreReplacedByAnything(t *testing.T) {
 }
 
 func TestWriteForAnotherRunIsRefused(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	old := s.run
 	s.Run(t)
@@ -111,6 +120,7 @@ func TestWriteForAnotherRunIsRefused(t *testing.T) {
 }
 
 func TestWriteAboveTheSequenceIsRefused(t *testing.T) {
+	t.Parallel()
 	s := newSuite(t, 1)
 	result := s.completed(0, 1)
 	result.Scan = 1001
