@@ -53,8 +53,7 @@ func (p *Producer) fill(ctx context.Context, tick bool) error {
 	target := depth(p.rate.perMinute(), state.Settings)
 	p.cfg.Metrics.depth(target)
 	if !tick {
-		waiting, err := tasks.Waiting(ctx, p.rdb, tasks.QueueScan)
-		if err != nil || waiting > target/2 {
+		if wanted, err := p.wantsMore(ctx, state, target); err != nil || !wanted {
 			return err
 		}
 	}
@@ -100,6 +99,25 @@ func (p *Producer) checkRun(ctx context.Context, state postgres.State) error {
 	}
 	p.remembered = postgres.Remembered{Run: mark.Run, Scan: mark.Scan, At: time.Now()}
 	return p.disagrees
+}
+
+// wantsMore tells whether the queue may be in need of more before the next tick.
+// It is asked every second, all the time: two round trips, and between two laps,
+// which is where an installation mostly is, one.
+func (p *Producer) wantsMore(ctx context.Context, state postgres.State, target int) (bool, error) {
+	at, ok, err := p.board.Walk(ctx)
+	if err != nil || ok && at.Ended && !p.overdue(at, state) {
+		return false, err
+	}
+	waiting, err := tasks.Waiting(ctx, p.rdb, tasks.QueueScan)
+	return waiting <= target/2, err
+}
+
+// overdue tells whether a lap that has ended is not this state's, or is old enough
+// for another.
+func (p *Producer) overdue(at board.Walk, state postgres.State) bool {
+	return at.Run != state.Run.ID || at.Scope != fmt.Sprint(state.Settings.Scope) ||
+		time.Since(at.Started) >= state.Settings.LapInterval
 }
 
 // load is what the queues hold, in tasks.

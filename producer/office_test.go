@@ -28,13 +28,16 @@ type office struct {
 	t         *testing.T
 	redis     *redis.Client
 	inspector *asynq.Inspector
+	interval  time.Duration // of producers
 }
 
 func newOffice(t *testing.T) *office {
 	t.Helper()
 	t.Parallel()
 	rdb := redistest.New(t)
-	o := &office{Database: postgrestest.New(t), t: t, redis: rdb, inspector: asynq.NewInspectorFromRedisClient(rdb)}
+	o := &office{
+		Database: postgrestest.New(t), t: t, redis: rdb, inspector: asynq.NewInspectorFromRedisClient(rdb), interval: time.Second,
+	}
 	o.set("scan_enabled", "true")
 	return o
 }
@@ -72,7 +75,7 @@ func (o *office) producerOn(rdb *redis.Client, name string) (stop func()) {
 	log.SetOutput(o.t.Output())
 	watch := postgres.NewWatch(o.DB, log)
 	registry := func(context.Context) (string, error) { return identity, nil }
-	p := producer.New(o.DB, watch, rdb, registry, log, producer.Config{Process: name, Interval: time.Second})
+	p := producer.New(o.DB, watch, rdb, registry, log, producer.Config{Process: name, Interval: o.interval})
 	ended := make(chan error, 2)
 	go func() { ended <- p.Run(ctx) }()
 	go func() { ended <- watch.Run(ctx) }()

@@ -1,6 +1,7 @@
 package producer_test
 
 import (
+	"regexp"
 	"slices"
 	"testing"
 	"time"
@@ -55,6 +56,29 @@ func TestLap_BeginsNotBeforeItsTimeNorBeforeAllIsWritten(t *testing.T) {
 	o.await("another lap begins", func() bool { return len(o.ids()) == 1 })
 	if apart := time.Since(first); apart < 2*time.Second || first.Sub(began) < 4*time.Second {
 		t.Errorf("laps are %s apart, want 4 s", apart)
+	}
+}
+
+// That is how an installation mostly is: all is queued or done, and the next lap is
+// minutes away.
+func TestBetweenLapsTheQueuesAreLeftAlone(t *testing.T) {
+	o := newOffice(t)
+	o.interval = time.Hour
+	o.projects("group", 10)
+	o.producer("p")
+	o.await("all projects are queued", func() bool { return len(o.ids()) == 10 && o.ended() })
+	o.scan()
+	looks := func() string {
+		info, err := o.redis.Info(t.Context(), "commandstats").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return regexp.MustCompile(`cmdstat_smembers:calls=\d+`).FindString(info) // each looks for the queues there are
+	}
+	before := looks()
+	<-time.After(3 * time.Second)
+	if after := looks(); after != before {
+		t.Errorf("looks at the queues: %s, then %s", before, after)
 	}
 }
 
