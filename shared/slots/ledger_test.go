@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"regmend/shared/servers/redistest"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // What somebody else left in the ledger's place must not keep requests back.
@@ -61,5 +63,33 @@ func TestProcessesThatKnowDifferentRatesKeepToTheLarger(t *testing.T) {
 	all.Wait()
 	if most := log.busiest(time.Time{}); most > 60 {
 		t.Errorf("%d requests in a second, the larger rate is 60", most)
+	}
+}
+
+// Until its slot is free nobody takes a dead process's share of the rate.
+func TestTheShareOfADeadProcessGoesToWhoWaits(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.New(t)
+	const perSecond, watched = 60, 3 * time.Second
+	var rate atomic.Int64
+	rate.Store(perSecond)
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	var log sent
+	startSpender(t, rdb, "alive", 2, &rate).scan(ctx, &all, &log)
+	eventually(t, "requests are sent", func() bool { return log.since(time.Time{}) > perSecond })
+	died := time.Now()
+	for time.Since(died) < watched {
+		dead := redis.Z{Score: float64(time.Now().Add(time.Second).UnixMilli()), Member: "dead/1"}
+		if err := rdb.ZAdd(ctx, "regmend:slots:held", dead).Err(); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	n := log.since(died)
+	cancel()
+	all.Wait()
+	if want := perSecond * int(watched/time.Second); n < want*3/4 {
+		t.Errorf("%d requests in %s, the rate allows %d", n, watched, want)
 	}
 }
