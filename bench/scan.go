@@ -237,8 +237,9 @@ func (in *installation) awaitListing(ctx context.Context) error {
 	})
 }
 
-// awaitResults waits until all is done, or the time is over, and returns how many
-// results there are. It looks rarely: counting is work, too.
+// awaitResults waits until all is done, or the time is over and something is, and
+// returns how many results there are: a rate of 0 makes no ratio. It looks rarely:
+// counting is work, too.
 func (in *installation) awaitResults(ctx context.Context, most time.Duration) (done int64, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Hour, errors.New("not every project is analysed within an hour"))
 	defer cancel()
@@ -248,7 +249,7 @@ func (in *installation) awaitResults(ctx context.Context, most time.Duration) (d
 		if err := in.sql.GetContext(ctx, &done, selectDone); err != nil {
 			return 0, errors.Join(err, context.Cause(ctx))
 		}
-		if done >= in.all() || most > 0 && time.Since(since) > most {
+		if done >= in.all() || most > 0 && done > 0 && time.Since(since) > most {
 			return done, nil
 		}
 		select {
