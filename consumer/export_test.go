@@ -29,3 +29,12 @@ func (b *Brake) Look(now time.Time, seen board.Traffic, used, most int) (was int
 	}
 	return was, v.reason
 }
+
+// Pauses are those between tries of which it is told whether they got further.
+func Pauses(gotFurther ...bool) (between []time.Duration) {
+	var p pauses
+	for _, further := range gotFurther {
+		between = append(between, p.after(further))
+	}
+	return between
+}

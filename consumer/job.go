@@ -18,8 +18,23 @@ import (
 )
 
 // Work that Postgres or Redis failed is tried again after firstPause, and each
-// time after twice as long up to longestPause.
+// time after twice as long up to longestPause, but anew from firstPause once it got
+// further in between.
 const firstPause, longestPause = time.Second, 8 * time.Second
+
+// pauses are those between such tries.
+type pauses struct{ next time.Duration }
+
+// after is the pause after a try that failed, and did or did not get further than
+// the one before.
+func (p *pauses) after(gotFurther bool) time.Duration {
+	if gotFurther || p.next == 0 {
+		p.next = firstPause
+	}
+	pause := p.next
+	p.next = min(2*pause, longestPause)
+	return pause
+}
 
 // job is one task in the hands of this process, claimed, so that somebody else
 // goes on with it if this process dies.
@@ -33,6 +48,8 @@ type job struct {
 	// when it is in these hands.
 	begun int
 	since time.Time
+	// steps is how often something was done that need not be done again.
+	steps int
 	// note says why nothing was done, or not all; "" if nothing is to be said.
 	note string
 }
@@ -100,8 +117,9 @@ type attempt func(context.Context, postgres.State) error
 // untilDone tries until all is done. It waits here, in the handler, for as long
 // as scanning is held: waiting is no failure.
 func (j *job) untilDone(ctx context.Context, try attempt) error {
-	wait := firstPause
+	var between pauses
 	for {
+		before := j.steps
 		err := j.once(ctx, try)
 		switch {
 		case err == nil, errors.Is(err, errStopped):
@@ -109,13 +127,12 @@ func (j *job) untilDone(ctx context.Context, try attempt) error {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case gaveWay(err):
-			wait = firstPause
+			between = pauses{}
 			continue
 		}
 		j.log.WithError(err).Warn("the work goes on in a moment")
 		j.holdDatabase(ctx, err)
-		j.rest(ctx, wait)
-		wait = min(2*wait, longestPause)
+		j.rest(ctx, between.after(j.steps > before))
 	}
 }
 

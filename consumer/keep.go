@@ -30,6 +30,7 @@ func (b *batch) putKept(ctx context.Context, settings postgres.Settings) error {
 		case err == nil:
 			b.count(b.kept)
 			b.kept = nil
+			b.steps++
 			b.callFlush(ctx, stashed, settings)
 		case errors.Is(err, stash.ErrFull) && ctx.Err() == nil:
 			b.requestFlush(ctx)

@@ -123,6 +123,7 @@ func (w *sweep) moved(ctx context.Context, next postgres.Sweep, err error) error
 	switch {
 	case err == nil:
 		w.at = next
+		w.steps++
 		return nil
 	case errors.Is(err, postgres.ErrSweepMoved):
 		return w.look(ctx)
