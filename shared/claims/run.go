@@ -145,16 +145,16 @@ func (c *Claims) leave(ctx context.Context) {
 
 // reap looks for batches that nobody works on until ctx ends.
 func (c *Claims) reap(ctx context.Context, requeue Requeue, active func(context.Context) ([]Work, error)) {
-	// More often than a look is due: the one who looked last may have died.
-	ticker := time.NewTicker(c.cfg.Look / 4)
-	defer ticker.Stop()
+	wait := c.cfg.Look / 4
 	for {
 		select {
-		case <-ticker.C:
+		case <-time.After(wait):
 		case <-ctx.Done():
 			return
 		}
-		due, err := c.lookDue(ctx)
+		due, next, err := c.lookDue(ctx)
+		// Whoever looked last may have died: each is ready to be the next.
+		wait = next + c.cfg.Look/4
 		if err == nil && due {
 			err = c.lookOnce(ctx, requeue, active)
 		}
@@ -164,16 +164,28 @@ func (c *Claims) reap(ctx context.Context, requeue Requeue, active func(context.
 	}
 }
 
-// lookDue tells whether it is this process's turn to look now. Looks are some
-// time apart: a task that has only just begun may not be claimed yet.
-func (c *Claims) lookDue(ctx context.Context) (bool, error) {
+// lookDue tells whether it is this process's turn to look now, and else in what
+// time there may be another. Looks are some time apart: a task that has only just
+// begun may not be claimed yet.
+func (c *Claims) lookDue(ctx context.Context) (due bool, next time.Duration, err error) {
 	c.mu.Lock()
 	calm := c.calm
 	c.mu.Unlock()
 	if time.Now().Before(calm) {
-		return false, nil
+		return false, 0, nil
 	}
-	return c.rdb.SetNX(ctx, lookKey(), c.process, c.cfg.Look*3/4).Result()
+	apart := c.cfg.Look * 3 / 4
+	var turn *redis.BoolCmd
+	var left *redis.DurationCmd
+	_, err = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		turn = p.SetNX(ctx, lookKey(), c.process, apart)
+		left = p.PTTL(ctx, lookKey())
+		return nil
+	})
+	if err != nil {
+		return false, 0, err
+	}
+	return turn.Val(), min(max(left.Val(), 0), apart), nil
 }
 
 func (c *Claims) lookOnce(ctx context.Context, requeue Requeue, active func(context.Context) ([]Work, error)) error {
