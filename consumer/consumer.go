@@ -74,7 +74,6 @@ type Consumer struct {
 	db        *postgres.DB
 	watch     *postgres.Watch
 	rdb       redis.UniversalClient
-	inspector *asynq.Inspector
 	registry  *registry.Client
 	stash     *stash.Stash
 	claims    *claims.Claims
@@ -82,6 +81,7 @@ type Consumer struct {
 	pool      *slots.Pool
 	deck      *deck
 	hands     *hands
+	bells     *bells
 	gate      *gate
 	witness   *witness
 	doubts    *doubts
@@ -101,19 +101,19 @@ type Consumer struct {
 func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, reg *registry.Client, log logrus.FieldLogger, cfg Config) *Consumer {
 	cfg = cfg.withDefaults()
 	c := &Consumer{
-		cfg:       cfg,
-		log:       log,
-		db:        db,
-		watch:     watch,
-		rdb:       rdb,
-		inspector: asynq.NewInspectorFromRedisClient(rdb),
-		registry:  reg,
-		stash:     stash.New(rdb, stash.Config{}),
-		claims:    claims.New(rdb, cfg.Process, log, cfg.Claims),
-		board:     board.New(rdb),
-		gate:      newGate(),
-		hands:     newHands(),
-		haste:     haste.New(),
+		cfg:      cfg,
+		log:      log,
+		db:       db,
+		watch:    watch,
+		rdb:      rdb,
+		registry: reg,
+		stash:    stash.New(rdb, stash.Config{}),
+		claims:   claims.New(rdb, cfg.Process, log, cfg.Claims),
+		board:    board.New(rdb),
+		gate:     newGate(),
+		hands:    newHands(),
+		bells:    newBells(rdb),
+		haste:    haste.New(),
 	}
 	rdb.AddHook(c.haste)
 	c.pool = slots.NewPool(rdb, cfg.Process, c.limits, log, cfg.Slots)
@@ -160,6 +160,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	parts.Go(func() error { return c.callFlushes(rest) })
 	parts.Go(func() error { return c.keepClaims(rest) })
 	parts.Go(func() error { return c.brakeman.run(rest) })
+	parts.Go(func() error { return c.bells.run(rest) })
 
 	servers := []*asynq.Server{c.scanServer(), c.adhocServer(), c.rescueServer(), c.flushServer(), c.sweepServer()}
 	if err := c.start(servers); err != nil {
@@ -184,6 +185,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 // stop leaves in order: take no more, abandon scans, flush what they stashed.
 func (c *Consumer) stop(ctx context.Context, servers []*asynq.Server) {
 	c.gate.stop()
+	c.bells.stop()
 	c.haste.Begin()
 	var all sync.WaitGroup
 	for _, server := range servers {
@@ -207,8 +209,8 @@ func (c *Consumer) requeue(ctx context.Context, w claims.Work) (enqueued, ended 
 	return tasks.Requeue(ctx, c.rdb, tasks.Batch{Name: w.Name, Generation: w.Generation}, w.Payload)
 }
 
-func (c *Consumer) active(context.Context) ([]claims.Work, error) {
-	running, err := tasks.Active(c.inspector)
+func (c *Consumer) active(ctx context.Context) ([]claims.Work, error) {
+	running, err := tasks.Active(ctx, c.rdb)
 	work := make([]claims.Work, len(running))
 	for i, r := range running {
 		work[i] = claims.Work{Name: r.Batch.Name, Generation: r.Batch.Generation, Payload: r.Payload}

@@ -210,6 +210,7 @@ func (c *Consumer) requestFlush(ctx context.Context) {
 	wanted, err := c.stash.RequestFlush(ctx, requestWindow)
 	if err == nil && wanted {
 		_, err = tasks.NewClient(c.rdb).EnqueueContext(ctx, tasks.NewFlush(c.runID()))
+		c.bells.ring(tasks.QueueFlush)
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		c.log.WithError(err).Warn("no flush could be requested; the next look tries again")

@@ -21,7 +21,7 @@ func (c *Consumer) scanServer() *asynq.Server {
 // adhocServer takes what operators enqueue. In a queue beside another one of the
 // same Server it would be asked for before each task of the other.
 func (c *Consumer) adhocServer() *asynq.Server {
-	return c.server(c.cfg.Workers, tasks.QueueAdhoc)
+	return c.rareServer(c.cfg.Workers, tasks.QueueAdhoc)
 }
 
 // theDead is how many dead processes' batches a process can take in hand at once.
@@ -30,27 +30,36 @@ const theDead = 8
 // rescueServer takes the batches of dead processes in hand at once, also while
 // every worker waits for a slot with a batch of its own.
 func (c *Consumer) rescueServer() *asynq.Server {
-	return c.server(theDead*c.cfg.Workers, tasks.QueueRescue)
+	return c.rareServer(theDead*c.cfg.Workers, tasks.QueueRescue)
 }
 
 // flushServer runs one flush at a time.
 func (c *Consumer) flushServer() *asynq.Server {
-	return c.server(1, tasks.QueueFlush)
+	return c.rareServer(1, tasks.QueueFlush)
 }
-
-// sweepEvery is how often an idle consumer looks for a sweep: the whole of one may
-// take less than the second after which it looks for the rest.
-const sweepEvery = 200 * time.Millisecond
 
 // sweepServer carries on the one sweep there is.
 func (c *Consumer) sweepServer() *asynq.Server {
-	cfg := c.serverConfig(1, tasks.QueueSweep)
-	cfg.TaskCheckInterval = sweepEvery
-	return asynq.NewServerFromRedisClient(c.rdb, cfg)
+	return c.rareServer(1, tasks.QueueSweep)
 }
 
+// server asks its queue once a second while that is empty.
 func (c *Consumer) server(workers int, queue string) *asynq.Server {
 	return asynq.NewServerFromRedisClient(c.rdb, c.serverConfig(workers, queue))
+}
+
+const (
+	// answerIn is about how long a rare Server takes to look after its bell rang.
+	answerIn = 10 * time.Millisecond
+	// rarelyDelayed is how often it looks for what was given back or put off.
+	rarelyDelayed = 5 * time.Second
+)
+
+// rareServer asks its queue when the bell rings.
+func (c *Consumer) rareServer(workers int, queue string) *asynq.Server {
+	cfg := c.serverConfig(workers, queue)
+	cfg.TaskCheckInterval, cfg.DelayedTaskCheckInterval = answerIn, rarelyDelayed
+	return asynq.NewServerFromRedisClient(c.bells.client(queue), cfg)
 }
 
 func (c *Consumer) serverConfig(workers int, queue string) asynq.Config {
@@ -90,6 +99,7 @@ func (c *Consumer) start(servers []*asynq.Server) error {
 	mux.HandleFunc(tasks.TypeSweep, c.handleSweep)
 	for i, server := range servers {
 		if err := server.Start(mux); err != nil {
+			c.bells.stop()
 			for _, started := range servers[:i] {
 				started.Shutdown()
 			}

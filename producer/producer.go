@@ -193,8 +193,8 @@ func (p *Producer) requeue(ctx context.Context, w claims.Work) (enqueued, ended 
 	return tasks.Requeue(ctx, p.rdb, tasks.Batch{Name: w.Name, Generation: w.Generation}, w.Payload)
 }
 
-func (p *Producer) active(context.Context) ([]claims.Work, error) {
-	running, err := tasks.Active(p.inspector)
+func (p *Producer) active(ctx context.Context) ([]claims.Work, error) {
+	running, err := tasks.Active(ctx, p.rdb)
 	work := make([]claims.Work, len(running))
 	for i, r := range running {
 		work[i] = claims.Work{Name: r.Batch.Name, Generation: r.Batch.Generation, Payload: r.Payload}

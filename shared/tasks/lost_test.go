@@ -7,8 +7,6 @@ import (
 
 	"regmend/shared/servers/redistest"
 	"regmend/shared/tasks"
-
-	"github.com/hibiken/asynq"
 )
 
 // A task whose hash was evicted while it waited is given out to nobody, but
@@ -24,8 +22,7 @@ func TestDropLost(t *testing.T) {
 	if err := rdb.Del(ctx, "asynq:{scan}:t:"+lost.String()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	inspector := asynq.NewInspectorFromRedisClient(rdb)
-	active(t, newServer(rdb, tasks.QueueScan), inspector) // takes both
+	active(t, newServer(rdb, tasks.QueueScan), rdb) // takes both
 	if err := rdb.LPush(ctx, "asynq:{scan}:active", kept.String()).Err(); err != nil {
 		t.Fatal(err) // as of a process that was killed
 	}

@@ -45,6 +45,28 @@ func Waiting(ctx context.Context, rdb redis.UniversalClient, queue string) (int,
 	return int(pending.Val() + scheduled.Val() + retried.Val()), nil
 }
 
+// Pending counts the tasks of each queue that could begin now, in one round trip.
+func Pending(ctx context.Context, rdb redis.UniversalClient, queues ...string) (map[string]int64, error) {
+	return lengths(ctx, rdb, "pending", queues...)
+}
+
+// lengths are those of a list that each queue has.
+func lengths(ctx context.Context, rdb redis.UniversalClient, list string, queues ...string) (map[string]int64, error) {
+	pipe := rdb.Pipeline()
+	asked := make(map[string]*redis.IntCmd, len(queues))
+	for _, queue := range queues {
+		asked[queue] = pipe.LLen(ctx, "asynq:{"+queue+"}:"+list)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("look at the queues' %s tasks: %w", list, err)
+	}
+	found := make(map[string]int64, len(queues))
+	for queue, length := range asked {
+		found[queue] = length.Val()
+	}
+	return found, nil
+}
+
 // illegible makes an error of a panic: asynq panics where a foreign hand has
 // written to its keys.
 func illegible(err *error) {
@@ -132,10 +154,17 @@ type Running struct {
 }
 
 // Active lists the scans and sweeps that the queues believe to be running.
-func Active(inspector *asynq.Inspector) (running []Running, err error) {
+func Active(ctx context.Context, rdb redis.UniversalClient) (running []Running, err error) {
 	defer illegible(&err)
-	for _, queue := range []string{QueueScan, QueueAdhoc, QueueRescue, QueueSweep} {
-		active, err := inspector.ListActiveTasks(queue, asynq.PageSize(mostActive))
+	lengths, err := lengths(ctx, rdb, "active", QueueScan, QueueAdhoc, QueueRescue, QueueSweep)
+	if err != nil {
+		return nil, err
+	}
+	for queue, n := range lengths {
+		if n == 0 {
+			continue // to list it takes three round trips
+		}
+		active, err := asynq.NewInspectorFromRedisClient(rdb).ListActiveTasks(queue, asynq.PageSize(mostActive))
 		if errors.Is(err, asynq.ErrQueueNotFound) {
 			continue // nothing was ever enqueued
 		}

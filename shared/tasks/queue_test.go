@@ -28,7 +28,7 @@ func TestQueue(t *testing.T) {
 	if info, err := tasks.Info(inspector, tasks.QueueScan); err != nil || info.Size != 0 {
 		t.Errorf("Info() of a queue that never was = %+v, %v", info, err)
 	}
-	if running, err := tasks.Active(inspector); err != nil || len(running) != 0 {
+	if running, err := tasks.Active(context.Background(), rdb); err != nil || len(running) != 0 {
 		t.Errorf("Active() of queues that never were = %v, %v", running, err)
 	}
 	batch, scan := tasks.Batch{Name: "b", Generation: 1}, tasks.Scan{Run: 3, IDs: []int64{7}}
@@ -41,7 +41,7 @@ func TestQueue(t *testing.T) {
 		t.Errorf("Info() = %+v, %v, want one pending task", info, err)
 	}
 
-	running := active(t, newServer(rdb, tasks.QueueScan), inspector)
+	running := active(t, newServer(rdb, tasks.QueueScan), rdb)
 	want := []tasks.Running{{Batch: batch, Payload: []byte(`{"run":3,"ids":[7],"after":0}`)}}
 	if diff := cmp.Diff(want, running); diff != "" {
 		t.Errorf("Active() (-want +got):\n%s", diff)
@@ -50,7 +50,6 @@ func TestQueue(t *testing.T) {
 
 func TestRequeue(t *testing.T) {
 	rdb := redistest.New(t)
-	inspector := asynq.NewInspectorFromRedisClient(rdb)
 	batch, payload := tasks.Batch{Name: "b", Generation: 2}, []byte(`{"run":3,"ids":[7],"after":0}`)
 	requeue := func(what string, wantEnqueued, wantEnded bool) {
 		t.Helper()
@@ -62,7 +61,7 @@ func TestRequeue(t *testing.T) {
 	requeue("a new one", true, false)
 	requeue("one that waits", false, false)
 	want := []tasks.Running{{Batch: batch, Payload: payload}}
-	if diff := cmp.Diff(want, active(t, newServer(rdb, tasks.QueueRescue), inspector)); diff != "" {
+	if diff := cmp.Diff(want, active(t, newServer(rdb, tasks.QueueRescue), rdb)); diff != "" {
 		t.Errorf("Active() (-want +got):\n%s", diff)
 	}
 	requeue("one that has ended", false, true)
@@ -79,7 +78,7 @@ func newServer(rdb redis.UniversalClient, queue string) *asynq.Server {
 }
 
 // active returns what is active while a handler runs.
-func active(t *testing.T, server *asynq.Server, inspector *asynq.Inspector) []tasks.Running {
+func active(t *testing.T, server *asynq.Server, rdb redis.UniversalClient) []tasks.Running {
 	t.Helper()
 	begun, end := make(chan struct{}), make(chan struct{})
 	if err := server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
@@ -96,7 +95,7 @@ func active(t *testing.T, server *asynq.Server, inspector *asynq.Inspector) []ta
 	case <-time.After(30 * time.Second):
 		t.Fatal("the task did not begin")
 	}
-	running, err := tasks.Active(inspector)
+	running, err := tasks.Active(context.Background(), rdb)
 	if err != nil {
 		t.Fatal(err)
 	}

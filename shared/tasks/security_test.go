@@ -32,7 +32,7 @@ func TestAQueueWithForeignEntriesIsAnErrorAtMost(t *testing.T) {
 			rdb.Del(ctx, prefix+key)
 			kind()
 			_, _ = tasks.Info(inspector, tasks.QueueScan) // that it returns is the test
-			_, _ = tasks.Active(inspector)
+			_, _ = tasks.Active(context.Background(), rdb)
 			_, _, _ = tasks.Requeue(ctx, rdb, batch, []byte(`{"run":1,"ids":[1],"after":0}`))
 		}
 	}

@@ -36,7 +36,6 @@ func TestSweepPayload(t *testing.T) {
 func TestASweepHasOneTask(t *testing.T) {
 	ctx := context.Background()
 	rdb := redistest.New(t)
-	inspector := asynq.NewInspectorFromRedisClient(rdb)
 	sweep := tasks.Sweep{Run: 3, Sweep: 5}
 	enqueue := func(when string, want bool) {
 		t.Helper()
@@ -46,7 +45,7 @@ func TestASweepHasOneTask(t *testing.T) {
 	}
 	enqueue("at first", true)
 	enqueue("while it waits", false)
-	running := active(t, newServer(rdb, tasks.QueueSweep), inspector)
+	running := active(t, newServer(rdb, tasks.QueueSweep), rdb)
 	want := []tasks.Running{{Batch: tasks.Batch{Name: "run3.sweep5"}, Payload: []byte(`{"run":3,"sweep":5}`)}}
 	if diff := cmp.Diff(want, running); diff != "" {
 		t.Errorf("Active() (-want +got):\n%s", diff)
