@@ -235,14 +235,14 @@ func (p *Producer) lap(ctx context.Context, state postgres.State, queued load) (
 // enqueue enqueues what was found as batches, and returns how many there were
 // and where the walk stands after them.
 func (p *Producer) enqueue(ctx context.Context, state postgres.State, at board.Walk, found postgres.Walked) (int, board.Walk, error) {
-	n, client := 0, tasks.NewClient(p.rdb)
-	kept := tasks.Retention(p.rate.perMinute() / float64(state.Settings.BatchSize))
+	var batches []tasks.Enqueued
 	for ids := range slices.Chunk(found.IDs, state.Settings.BatchSize) {
 		batch := tasks.LapBatch(at.Run, at.Lap, ids[0])
-		if err := tasks.Enqueue(ctx, client, tasks.QueueScan, batch, tasks.Scan{Run: at.Run, IDs: ids}, kept); err != nil {
-			return n, at, err
-		}
-		n++
+		batches = append(batches, tasks.Enqueued{Batch: batch, Scan: tasks.Scan{Run: at.Run, IDs: ids}})
+	}
+	n, kept := len(batches), tasks.Retention(p.rate.perMinute()/float64(state.Settings.BatchSize))
+	if err := tasks.EnqueueAll(ctx, p.rdb, tasks.QueueScan, batches, kept); err != nil {
+		return 0, at, err
 	}
 	next := at
 	next.Cursor, next.Ended = found.Next, found.End

@@ -48,6 +48,46 @@ func TestQueue(t *testing.T) {
 	}
 }
 
+func TestEnqueueAll(t *testing.T) {
+	rdb, ctx := redistest.New(t), context.Background()
+	all := []tasks.Enqueued{
+		{Batch: tasks.Batch{Name: "a"}, Scan: tasks.Scan{Run: 3, IDs: []int64{7}}},
+		{Batch: tasks.Batch{Name: "b"}, Scan: tasks.Scan{Run: 3, IDs: []int64{8}}},
+		{Batch: tasks.Batch{Name: "c"}, Scan: tasks.Scan{Run: 3, IDs: []int64{9}}},
+	}
+	// Redis does not know the script yet, knows it, and has all but one of them.
+	for enqueued := 1; enqueued <= len(all); enqueued++ {
+		if err := tasks.EnqueueAll(ctx, rdb, tasks.QueueScan, all[:enqueued]); err != nil {
+			t.Fatal(err)
+		}
+		waiting, err := asynq.NewInspectorFromRedisClient(rdb).ListPendingTasks(tasks.QueueScan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []tasks.Enqueued
+		for _, task := range waiting {
+			batch, err := tasks.ParseBatch(task.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			scan, err := tasks.DecodeScan(task.Payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, tasks.Enqueued{Batch: batch, Scan: scan})
+		}
+		if diff := cmp.Diff(all[:enqueued], got); diff != "" {
+			t.Errorf("in the queue (-want +got):\n%s", diff)
+		}
+	}
+	if err := tasks.EnqueueAll(ctx, rdb, tasks.QueueScan, []tasks.Enqueued{{Batch: tasks.Batch{Name: "d"}}}); err == nil {
+		t.Error("EnqueueAll() took a scan of no projects")
+	}
+	if err := tasks.EnqueueAll(ctx, rdb, tasks.QueueScan, nil); err != nil {
+		t.Errorf("EnqueueAll() of none = %v", err)
+	}
+}
+
 func TestRequeue(t *testing.T) {
 	rdb := redistest.New(t)
 	batch, payload := tasks.Batch{Name: "b", Generation: 2}, []byte(`{"run":3,"ids":[7],"after":0}`)
