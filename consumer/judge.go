@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"context"
-	"slices"
 
 	"regmend/shared/gitlab"
 	"regmend/shared/postgres"
@@ -50,15 +49,15 @@ func (v *visit) judgeListings(ctx context.Context) error {
 func (v *visit) missing(ctx context.Context) (map[int64][]string, error) {
 	names := make(map[int64][]string, len(v.listings))
 	var all []postgres.Listed
-	projects := make(map[int64]gitlab.Project, len(v.listings))
+	listings := make(map[int64]*listing, len(v.listings))
 	for _, l := range v.listings {
 		names[l.project.ID] = nil
-		projects[l.project.ID] = l.project
+		listings[l.project.ID] = l
 		all = append(all, listed(l.project, l.names)...)
 	}
 	rowless, err := v.withoutRow(ctx, all)
 	if err == nil && !v.survey.NonEmpty() && len(rowless) > 0 {
-		rowless, err = v.tagged(ctx, projects, names, rowless)
+		rowless, err = v.tagged(ctx, listings, names, rowless)
 	}
 	if err != nil {
 		return nil, err
@@ -72,12 +71,13 @@ func (v *visit) missing(ctx context.Context) (map[int64][]string, error) {
 }
 
 // tagged returns those of rowless that have a tag and, read after that, still
-// no row. A project whose tags cannot be read is recorded as failed and taken
-// out of names.
-func (v *visit) tagged(ctx context.Context, projects map[int64]gitlab.Project, names map[int64][]string, rowless []postgres.Listed) ([]postgres.Listed, error) {
+// no row, and notes the others in their listing. A project whose tags cannot be
+// read is recorded as failed and taken out of names.
+func (v *visit) tagged(ctx context.Context, listings map[int64]*listing, names map[int64][]string, rowless []postgres.Listed) ([]postgres.Listed, error) {
 	var tagged []postgres.Listed
 	for _, r := range rowless {
-		p := projects[r.ProjectID]
+		l := listings[r.ProjectID]
+		p := l.project
 		if _, ok := names[r.ProjectID]; !ok {
 			continue
 		}
@@ -90,6 +90,8 @@ func (v *visit) tagged(ctx context.Context, projects map[int64]gitlab.Project, n
 			delete(names, r.ProjectID)
 		case ok:
 			tagged = append(tagged, r)
+		default:
+			l.emptied = append(l.emptied, r.Name)
 		}
 	}
 	return v.withoutRow(ctx, tagged)
@@ -98,8 +100,7 @@ func (v *visit) tagged(ctx context.Context, projects map[int64]gitlab.Project, n
 // completed is the result of a listing that was read to its end.
 func (v *visit) completed(l *listing, missing []string) gitlab.Result {
 	r := v.result(l.project)
-	r.Status, r.Evidence = gitlab.Completed, l.evidence
-	slices.Sort(missing)
-	r.Missing = slices.Compact(missing)
+	r.Status, r.Evidence, r.Names = gitlab.Completed, l.evidence, l.nonEmpty()
+	r.Missing = gitlab.NameSet(missing)
 	return r
 }

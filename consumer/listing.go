@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"regmend/shared/gitlab"
@@ -14,20 +16,21 @@ import (
 )
 
 const (
-	// sieve is how many names of one project are held before those that have a
-	// row are sifted out.
-	sieve = 5_000
-	// mostHeld bounds the names of one project that have no row, in bytes; more
-	// than anyone has, and a registry that lies must not fill memory.
-	mostHeld = 16 << 20
+	// mostHeld bounds the names of one project, in bytes with what a string takes
+	// beside them; more than anyone has, and a registry that lies must not fill
+	// memory.
+	mostHeld  = 24 << 20
+	ofAString = 16
+	// askedAtOnce is how many names one statement looks for.
+	askedAtOnce = 10_000
 )
 
 // listing is what the registry listed of one project.
 type listing struct {
 	project  gitlab.Project
-	names    []string // maybe missing, maybe twice
-	sifted   int      // so many of names had no row when they were listed
-	held     int      // bytes in those
+	names    []string // while it is read maybe twice, then as gitlab.NameSet makes them
+	emptied  []string // those of names that were found to have no tag
+	held     int      // bytes in names
 	evidence gitlab.Evidence
 	heard    time.Time // from the registry
 }
@@ -36,7 +39,7 @@ var (
 	// errPanic is a panic while a project was listed.
 	errPanic = errors.New("panic")
 	// errTooMany says that a project's listing cannot be held.
-	errTooMany = errors.New("the registry lists more repositories without a row than can be held: is it telling the truth?")
+	errTooMany = errors.New("the registry lists more repositories of this project than can be held: is it telling the truth?")
 )
 
 // list reads the project's listing to its end.
@@ -50,45 +53,57 @@ func (v *visit) list(ctx context.Context, p gitlab.Project) (l *listing, err err
 		}
 	}()
 	l = &listing{project: p}
-	l.evidence, err = v.survey.List(ctx, p, func(names []string) error {
-		l.names = append(l.names, names...)
-		v.names += len(names)
-		return v.sift(ctx, l)
-	})
+	l.evidence, err = v.survey.List(ctx, p, l.hold)
+	l.names = gitlab.NameSet(l.names)
 	l.heard = v.survey.Heard()
 	return l, err
 }
 
-// sift drops the names that have a row once there are many, so that a large
-// project takes little memory. Those without one are judged again at the end.
-func (v *visit) sift(ctx context.Context, l *listing) error {
-	if len(l.names)-l.sifted < sieve {
-		return nil
+// hold keeps a page of names. They are put into one string, lest each keep the
+// whole path that it was cut from.
+func (l *listing) hold(names []string) error {
+	for _, name := range names {
+		l.held += len(name) + ofAString
 	}
-	missing, err := v.withoutRow(ctx, listed(l.project, l.names[l.sifted:]))
-	if err != nil {
-		return err
-	}
-	v.names -= len(l.names) - l.sifted - len(missing)
-	l.names = l.names[:l.sifted]
-	for _, m := range missing {
-		l.names = append(l.names, m.Name)
-		l.held += len(m.Name)
-	}
-	l.sifted = len(l.names)
 	if l.held > mostHeld {
 		return errTooMany
+	}
+	page := strings.Join(names, "")
+	l.names = slices.Grow(l.names, len(names))
+	for _, name := range names {
+		l.names = append(l.names, page[:len(name)])
+		page = page[len(name):]
 	}
 	return nil
 }
 
-// withoutRow asks Postgres which of the repositories have no row.
-func (b *batch) withoutRow(ctx context.Context, all []postgres.Listed) ([]postgres.Listed, error) {
-	missing, err := b.db.WithoutRow(ctx, all)
-	if err != nil {
-		return nil, databaseError{err}
+// nonEmpty are the names of the repositories that are not known to be empty.
+func (l *listing) nonEmpty() []string {
+	names := l.names
+	if len(l.emptied) > 0 {
+		names, _ = gitlab.Changes(gitlab.NameSet(l.emptied), names)
 	}
-	return missing, nil
+	if names == nil {
+		return []string{} // known to be none
+	}
+	return names
+}
+
+// withoutRow asks Postgres, also where there are none, which of the repositories
+// have no row.
+func (b *batch) withoutRow(ctx context.Context, all []postgres.Listed) ([]postgres.Listed, error) {
+	var missing []postgres.Listed
+	for {
+		some := all[:min(len(all), askedAtOnce)]
+		found, err := b.db.WithoutRow(ctx, some)
+		if err != nil {
+			return nil, databaseError{err}
+		}
+		missing = append(missing, found...)
+		if all = all[len(some):]; len(all) == 0 {
+			return missing, nil
+		}
+	}
 }
 
 // listed names the project's repositories for a question to Postgres.

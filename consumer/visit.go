@@ -162,6 +162,7 @@ func (v *visit) project(ctx context.Context, p gitlab.Project) error {
 		v.heardAt = began
 	}
 	v.listings = append(v.listings, l)
+	v.names += len(l.names)
 	return nil
 }
 

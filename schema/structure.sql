@@ -88,6 +88,7 @@ CREATE TABLE regmend.data_repair_details (
     error text,
     failure_scan_number bigint,
     contradiction text,
+    snapshot integer,
     CONSTRAINT completed_has_evidence CHECK (((status <> 'completed'::text) OR ((full_path IS NOT NULL) AND (full_path <> ''::text) AND (method IS NOT NULL) AND (method <> ''::text) AND (pages IS NOT NULL) AND (pages > 0) AND (listed IS NOT NULL) AND (listed >= missing_count)))),
     CONSTRAINT contradiction_is_of_completed CHECK (((contradiction IS NULL) OR ((status = 'completed'::text) AND (contradiction <> ''::text)))),
     CONSTRAINT data_repair_details_missing_count_check CHECK ((missing_count >= 0)),
@@ -131,6 +132,12 @@ COMMENT ON COLUMN regmend.data_repair_details.failure_scan_number IS 'Of the fai
 --
 
 COMMENT ON COLUMN regmend.data_repair_details.contradiction IS 'What catalog and listing disagreed about';
+
+--
+-- Name: COLUMN data_repair_details.snapshot; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.data_repair_details.snapshot IS 'Number of the version that the listing is; NULL where it is none: empty from the first, or proven by a sweep';
 
 --
 -- Name: missing_repositories; Type: TABLE; Schema: regmend; Owner: -
@@ -232,13 +239,13 @@ CREATE TABLE regmend.settings (
     value text NOT NULL,
     changed_at timestamp with time zone DEFAULT now() NOT NULL,
     changed_by text DEFAULT SESSION_USER NOT NULL,
-    CONSTRAINT settings_key_check CHECK ((key = ANY (ARRAY['max_concurrency'::text, 'scan_enabled'::text, 'batch_size'::text, 'page_size'::text, 'stash_limit'::text, 'flush_after'::text, 'queue_minutes'::text, 'lap_interval'::text, 'witness_share'::text, 'scope'::text, 'strategy'::text, 'requests_per_second'::text, 'brake'::text, 'active_hours'::text]))),
+    CONSTRAINT settings_key_check CHECK ((key = ANY (ARRAY['max_concurrency'::text, 'scan_enabled'::text, 'batch_size'::text, 'page_size'::text, 'stash_limit'::text, 'flush_after'::text, 'queue_minutes'::text, 'lap_interval'::text, 'witness_share'::text, 'scope'::text, 'strategy'::text, 'requests_per_second'::text, 'brake'::text, 'active_hours'::text, 'confirm_after'::text, 'min_age'::text, 'retain_snapshots'::text, 'retain_snapshots_for'::text, 'shrink_share'::text]))),
     CONSTRAINT value_fits_key CHECK (
 CASE
     WHEN (key = 'scan_enabled'::text) THEN (value = ANY (ARRAY['true'::text, 'false'::text]))
     WHEN (key = 'brake'::text) THEN (value = ANY (ARRAY['on'::text, 'off'::text]))
     WHEN (key = 'strategy'::text) THEN (value = ANY (ARRAY['project'::text, 'sweep'::text, 'auto'::text]))
-    WHEN (key = ANY (ARRAY['flush_after'::text, 'lap_interval'::text])) THEN (value ~ '^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$'::text)
+    WHEN (key = ANY (ARRAY['flush_after'::text, 'lap_interval'::text, 'confirm_after'::text, 'min_age'::text, 'retain_snapshots_for'::text])) THEN (value ~ '^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$'::text)
     WHEN (key = 'active_hours'::text) THEN (value ~ '^$|^[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}(,[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2})* [^ ]+$'::text)
     WHEN (key <> 'scope'::text) THEN (value ~ '^[0-9]{1,9}$'::text)
     ELSE true
@@ -270,6 +277,93 @@ ALTER TABLE regmend.settings_history ALTER COLUMN id ADD GENERATED ALWAYS AS IDE
     NO MAXVALUE
     CACHE 1
 );
+
+--
+-- Name: shrinkage; Type: TABLE; Schema: regmend; Owner: -
+--
+
+CREATE TABLE regmend.shrinkage (
+    run_id bigint NOT NULL,
+    compared integer NOT NULL,
+    shrunk integer NOT NULL,
+    accepted_at timestamp with time zone,
+    accepted_by text,
+    CONSTRAINT acceptance_is_whole CHECK (((accepted_at IS NULL) = (accepted_by IS NULL))),
+    CONSTRAINT shrinkage_check CHECK (((shrunk >= 0) AND (shrunk <= compared))),
+    CONSTRAINT shrinkage_compared_check CHECK ((compared >= 0))
+);
+
+--
+-- Name: snapshot_contents; Type: TABLE; Schema: regmend; Owner: -
+--
+
+CREATE TABLE regmend.snapshot_contents (
+    digest bytea NOT NULL,
+    listed integer NOT NULL,
+    names text NOT NULL,
+    CONSTRAINT digest_is_of_names CHECK ((digest = sha256(convert_to(names, 'UTF8'::name)))),
+    CONSTRAINT listed_is_of_names CHECK (((listed > 0) AND (listed = (octet_length(names) - octet_length(replace(names, '
+'::text, ''::text))))))
+);
+
+--
+-- Name: TABLE snapshot_contents; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON TABLE regmend.snapshot_contents IS 'Sets of repositories that were listed of projects, by the SHA-256 of their canonical form';
+
+--
+-- Name: COLUMN snapshot_contents.names; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.snapshot_contents.names IS 'The canonical form: each name, relative to its project''s path, in the order of its bytes and followed by a newline';
+
+--
+-- Name: snapshots; Type: TABLE; Schema: regmend; Owner: -
+--
+
+CREATE TABLE regmend.snapshots (
+    project_id bigint NOT NULL,
+    run_id bigint NOT NULL,
+    scan_number bigint NOT NULL,
+    last_scan_number bigint NOT NULL,
+    first_seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    number integer NOT NULL,
+    listed integer NOT NULL,
+    digest bytea,
+    CONSTRAINT empty_has_no_contents CHECK (((listed = 0) = (digest IS NULL))),
+    CONSTRAINT last_is_not_before_first CHECK ((last_scan_number >= scan_number)),
+    CONSTRAINT snapshots_listed_check CHECK ((listed >= 0)),
+    CONSTRAINT snapshots_number_check CHECK ((number > 0)),
+    CONSTRAINT snapshots_run_id_check CHECK ((run_id > 0)),
+    CONSTRAINT snapshots_scan_number_check CHECK ((scan_number > 0))
+)
+WITH (fillfactor='90');
+
+--
+-- Name: TABLE snapshots; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON TABLE regmend.snapshots IS 'Versions of what projects list; the highest number is the latest';
+
+--
+-- Name: COLUMN snapshots.scan_number; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.snapshots.scan_number IS 'Of the scan that saw it first';
+
+--
+-- Name: COLUMN snapshots.last_scan_number; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.snapshots.last_scan_number IS 'Of the scan that saw it last, which nothing older comes after';
+
+--
+-- Name: COLUMN snapshots.digest; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.snapshots.digest IS 'NULL: the empty set';
 
 --
 -- Name: sweep_candidates; Type: TABLE; Schema: regmend; Owner: -
@@ -494,6 +588,27 @@ ALTER TABLE ONLY regmend.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (key);
 
 --
+-- Name: shrinkage shrinkage_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.shrinkage
+    ADD CONSTRAINT shrinkage_pkey PRIMARY KEY (run_id);
+
+--
+-- Name: snapshot_contents snapshot_contents_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.snapshot_contents
+    ADD CONSTRAINT snapshot_contents_pkey PRIMARY KEY (digest);
+
+--
+-- Name: snapshots snapshots_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.snapshots
+    ADD CONSTRAINT snapshots_pkey PRIMARY KEY (project_id, number);
+
+--
 -- Name: sweep_candidates sweep_candidates_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
 --
 
@@ -559,6 +674,12 @@ CREATE INDEX data_repair_details_missing ON regmend.data_repair_details USING bt
 CREATE INDEX settings_history_key ON regmend.settings_history USING btree (key, id);
 
 --
+-- Name: snapshots_digest; Type: INDEX; Schema: regmend; Owner: -
+--
+
+CREATE INDEX snapshots_digest ON regmend.snapshots USING btree (digest) WHERE (digest IS NOT NULL);
+
+--
 -- Name: sweep_candidates_open; Type: INDEX; Schema: regmend; Owner: -
 --
 
@@ -583,6 +704,13 @@ ALTER TABLE ONLY regmend.data_repair_details
 
 ALTER TABLE ONLY regmend.missing_repositories
     ADD CONSTRAINT missing_repositories_project_id_fkey FOREIGN KEY (project_id) REFERENCES regmend.data_repair_details(project_id) ON DELETE CASCADE;
+
+--
+-- Name: snapshots snapshots_digest_fkey; Type: FK CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.snapshots
+    ADD CONSTRAINT snapshots_digest_fkey FOREIGN KEY (digest) REFERENCES regmend.snapshot_contents(digest);
 
 --
 -- PostgreSQL database dump complete

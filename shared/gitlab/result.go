@@ -34,6 +34,10 @@ type Result struct {
 	// Missing are the names of the repositories that have no row, sorted and
 	// without repetition; empty unless completed.
 	Missing []string `json:"missing,omitempty"`
+	// Names are all of the project's non-empty repositories, as NameSet makes
+	// them; nil where they are not known, as after a sweep. Of a registry that
+	// does not tell which are empty they are those not known to be.
+	Names []string `json:"names,omitzero"`
 	// Evidence is whole where the status is completed.
 	Evidence
 	// Error is the reason where the status is failed.

@@ -57,6 +57,12 @@ func definitions() []definition {
 			func(s *Settings) *bool { return &s.Brake }),
 		hours("active_hours", "when the registry may be asked, such as 22:00-06:00,12:00-13:00 Europe/Berlin; empty: always",
 			func(s *Settings) *Hours { return &s.ActiveHours }),
+		number("retain_snapshots", 10, 1, 1000, "versions kept of what a project lists",
+			func(s *Settings) *int { return &s.RetainSnapshots }),
+		duration("retain_snapshots_for", 90*24*time.Hour, 0, 10*366*24*time.Hour, "for how long after it was last seen a version is kept that is not the latest; 0s: however old",
+			func(s *Settings) *time.Duration { return &s.RetainSnapshotsFor }),
+		number("shrink_share", defaultShrinkShare, 0, 100, "percent by which listings may shrink; of many projects at once that shrink more nothing is written; 100: never",
+			func(s *Settings) *int { return &s.ShrinkShare }),
 	}
 }
 

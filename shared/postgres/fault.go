@@ -67,11 +67,12 @@ func undefined(err error) bool {
 
 // The catalog answers whatever the role's rights on the schema are.
 const selectHasTables = `
-SELECT count(*) = 11
+SELECT count(*) = 14
 FROM pg_class
 WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'regmend')
   AND relname IN ('runs', 'data_repair_details', 'missing_repositories', 'settings', 'settings_history', 'scan_number',
-                  'sweeps', 'sweep_projects', 'sweep_candidates', 'sweep_sample', 'unowned_repositories')`
+                  'sweeps', 'sweep_projects', 'sweep_candidates', 'sweep_sample', 'unowned_repositories',
+                  'snapshots', 'snapshot_contents', 'shrinkage')`
 
 // hasTables tells whether regmend's tables are there; where that cannot be
 // asked, it says so.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 
 	"regmend/shared/gitlab"
 
@@ -15,10 +16,10 @@ import (
 const insertFresh = `
 WITH fresh AS (
     INSERT INTO regmend.data_repair_details AS d (
-        project_id, missing_count, status, updated_at, run_id, scan_number, full_path, method, pages, listed)
-    SELECT found.project_id, missing_count, 'completed', now(), $1, scan_number, full_path, method, pages, listed
-    FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::integer[], $6::text[], $7::integer[], $8::integer[])
-        AS found (project_id, scan_number, full_path, missing_count, method, pages, listed)
+        project_id, missing_count, status, updated_at, run_id, scan_number, full_path, method, pages, listed, snapshot)
+    SELECT found.project_id, missing_count, 'completed', now(), $1, scan_number, full_path, method, pages, listed, snapshot
+    FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::integer[], $6::text[], $7::integer[], $8::integer[], $9::integer[])
+        AS found (project_id, scan_number, full_path, missing_count, method, pages, listed, snapshot)
     ` + alive + `
     ` + routed + `
     WHERE r.path = found.full_path
@@ -39,23 +40,28 @@ func insert(ctx context.Context, tx *sqlx.Tx, run Run, verdicts []verdict) (inse
 	}
 	var ids pq.Int64Array
 	err = tx.QueryRowxContext(ctx, insertFresh, run.ID, pq.Array(c.ids), pq.Array(c.scans), pq.Array(c.paths),
-		pq.Array(c.missing), pq.Array(c.methods), pq.Array(c.pages), pq.Array(c.listed)).Scan(&ids)
-	if err != nil {
-		return 0, nil, err
+		pq.Array(c.missing), pq.Array(c.methods), pq.Array(c.pages), pq.Array(c.listed), pq.Array(c.snapshots)).Scan(&ids)
+	if err != nil || len(ids) == 0 {
+		return 0, verdicts, err
 	}
 	wrote := make(map[int64]bool, len(ids))
 	for _, id := range ids {
 		wrote[id] = true
 	}
 	var missing missingRows
+	var listings []wholeListing
 	for _, v := range verdicts {
-		if wrote[v.project.ID] {
-			missing.add(v)
-		} else {
+		if !wrote[v.project.ID] {
 			others = append(others, v)
+			continue
 		}
+		missing.add(v)
+		listings = v.addListing(listings, firstVersion(v))
 	}
-	return len(ids), others, missing.insert(ctx, tx)
+	if err := missing.insert(ctx, tx); err != nil {
+		return 0, nil, err
+	}
+	return len(ids), others, keepSnapshots(ctx, tx, run, listings, listingsOf(others))
 }
 
 // fresh tells whether v is a completed scan, nothing contradicted it, and nothing
@@ -68,6 +74,7 @@ func (v verdict) fresh() bool {
 type evidence struct {
 	ids, scans, missing, pages, listed []int64
 	paths, methods                     []string
+	snapshots                          []sql.NullInt64
 }
 
 func (c *evidence) add(r gitlab.Result) {
@@ -78,4 +85,5 @@ func (c *evidence) add(r gitlab.Result) {
 	c.methods = append(c.methods, r.Method)
 	c.pages = append(c.pages, int64(r.Pages))
 	c.listed = append(c.listed, int64(r.Listed))
+	c.snapshots = append(c.snapshots, firstVersion(verdict{completed: &r}))
 }

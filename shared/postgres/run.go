@@ -78,11 +78,11 @@ SELECT pg_is_in_recovery() AS standby,
        AND (SELECT last_value FROM regmend.scan_number) >= $3 AS same`
 
 // holdRun makes sure that run is the current one and stays so until the
-// transaction ends, and that scan, the highest number to be written, was given
+// transaction ends, that no versions are removed until then, and that scan, the highest number to be written, was given
 // out by this database.
 func holdRun(ctx context.Context, tx *sqlx.Tx, run Run, scan int64) error {
 	// A statement of its own: the check's snapshot must be taken after it.
-	if _, err := tx.ExecContext(ctx, takeSharedLock, lockSpace, lockRun); err != nil {
+	if _, err := tx.ExecContext(ctx, takeWritersLocks, lockSpace, lockRun, lockSnapshots); err != nil {
 		return err
 	}
 	var is struct{ Standby, Same bool }

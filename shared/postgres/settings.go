@@ -26,7 +26,13 @@ type Settings struct {
 	PerSecond      int  // requests to the registry in any second, over all consumers; 0: no limit
 	Brake          bool // fewer slots while the registry is slow, refuses or fails
 	ActiveHours    Hours
+
+	RetainSnapshots    int           // versions kept of a project
+	RetainSnapshotsFor time.Duration // after they were last seen; 0: however old
+	ShrinkShare        int           // percent by which listings may shrink
 }
+
+const defaultShrinkShare = 50
 
 // Strategy is how projects get their results.
 type Strategy string

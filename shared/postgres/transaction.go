@@ -54,9 +54,10 @@ const (
 	lockSpace     = 0x7265676d // "regm"
 	lockRun       = 1          // shared by writers of results, exclusive for a new run
 	lockMigration = 2
+	lockSnapshots = 3 // shared by who writes or cites versions, exclusive for removing some
 )
 
 const (
-	takeLock       = `SELECT pg_advisory_xact_lock($1, $2)`
-	takeSharedLock = `SELECT pg_advisory_xact_lock_shared($1, $2)`
+	takeLock         = `SELECT pg_advisory_xact_lock($1, $2)`
+	takeWritersLocks = `SELECT pg_advisory_xact_lock_shared($1, $2), pg_advisory_xact_lock_shared($1, $3)`
 )

@@ -16,7 +16,7 @@ WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'regmend')
   AND c.relkind IN ('r', 'p', 'v', 'S')
   AND NOT EXISTS (SELECT FROM pg_depend d
                   WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i'))
-ORDER BY c.relkind DESC, c.relname = 'data_repair_details', c.relname`
+ORDER BY c.relkind DESC, c.relname IN ('data_repair_details', 'snapshot_contents'), c.relname`
 
 // Uninstall drops the schema regmend and nothing else: where something outside
 // depends on it, that is an error and nothing is dropped. It is no error if

@@ -19,16 +19,19 @@ import (
 // for each other and do not deadlock. A row that would not change is locked
 // but not written, and so not returned.
 //
+// A listing that is not empty keeps the version that the row had, or the first:
+// mostly it is that one.
+//
 // A project that is renamed while this runs is written under its old path, as if
 // it had been renamed right afterwards.
 const upsertVerdicts = `
 WITH found AS (
     SELECT project_id, status, scan_number, full_path, missing_count, method, pages, listed, contradiction,
-           failure_scan_number, error
+           failure_scan_number, error, snapshot
     FROM unnest($3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::integer[],
-                $8::text[], $9::integer[], $10::integer[], $11::text[], $12::bigint[], $13::text[])
+                $8::text[], $9::integer[], $10::integer[], $11::text[], $12::bigint[], $13::text[], $14::integer[])
         AS found (project_id, status, scan_number, full_path, missing_count,
-                  method, pages, listed, contradiction, failure_scan_number, error)
+                  method, pages, listed, contradiction, failure_scan_number, error, snapshot)
 ), same AS (
     SELECT found.*
     FROM found
@@ -36,7 +39,7 @@ WITH found AS (
     ` + routed + `
     WHERE coalesce(r.path, '') = found.full_path
 )` + mergeSame + `
-SELECT same.project_id, written.status, written.scan_number
+SELECT same.project_id, written.status, written.scan_number, written.snapshot
 FROM same
 LEFT JOIN written ON written.project_id = same.project_id`
 
@@ -45,16 +48,16 @@ LEFT JOIN written ON written.project_id = same.project_id`
 const mergeSame = `, written AS (
     INSERT INTO regmend.data_repair_details AS d (
         project_id, missing_count, status, updated_at, run_id, scan_number, full_path, method, pages, listed,
-        contradiction, failure_scan_number, error, attempts, next_attempt_at)
+        contradiction, failure_scan_number, error, snapshot, attempts, next_attempt_at)
     SELECT project_id, missing_count, status, now(), $1, scan_number, full_path, method, pages, listed,
-           contradiction, failure_scan_number, error, tries,
+           contradiction, failure_scan_number, error, snapshot, tries,
            CASE WHEN tries > 0 THEN now() + ` + backoff + ` END
     FROM same
     CROSS JOIN LATERAL (SELECT CASE WHEN failure_scan_number IS NULL THEN 0 ELSE 1 END AS tries) AS first
     ORDER BY project_id
     ON CONFLICT (project_id) DO UPDATE SET (
         missing_count, status, updated_at, run_id, scan_number, full_path, method, pages, listed,
-        contradiction, failure_scan_number, error, attempts, next_attempt_at
+        contradiction, failure_scan_number, error, snapshot, attempts, next_attempt_at
     ) = (
         SELECT CASE WHEN old_base THEN d.missing_count ELSE excluded.missing_count END,
                CASE WHEN old_base THEN d.status ELSE excluded.status END,
@@ -67,6 +70,7 @@ const mergeSame = `, written AS (
                CASE WHEN old_base THEN d.contradiction ELSE excluded.contradiction END,
                CASE WHEN NOT failing THEN NULL WHEN old_failure THEN d.failure_scan_number ELSE excluded.failure_scan_number END,
                CASE WHEN NOT failing THEN NULL WHEN old_failure THEN d.error ELSE excluded.error END,
+               CASE WHEN old_base THEN d.snapshot WHEN excluded.snapshot > 0 THEN coalesce(d.snapshot, excluded.snapshot) END,
                CASE WHEN NOT failing THEN 0 WHEN old_failure THEN d.attempts ELSE tries END,
                CASE WHEN NOT failing THEN NULL WHEN old_failure THEN d.next_attempt_at ELSE now() + ` + backoff + ` END
         FROM (SELECT ` + trusted + ` AS stands) AS a
@@ -89,7 +93,7 @@ const mergeSame = `, written AS (
     WHERE NOT ` + trusted + `
        OR excluded.status = 'completed' AND (d.status = 'failed' OR excluded.scan_number > d.scan_number)
        OR excluded.failure_scan_number > greatest(d.scan_number, d.failure_scan_number)
-    RETURNING d.project_id, d.status, d.scan_number
+    RETURNING d.project_id, d.status, d.scan_number, d.snapshot
 )`
 
 // upserted is what became of one verdict. Status and Scan are those of the row
@@ -98,6 +102,9 @@ type upserted struct {
 	ProjectID int64          `db:"project_id"`
 	Status    sql.NullString `db:"status"`
 	Scan      sql.NullInt64  `db:"scan_number"`
+	// Snapshot is the version that the row says its listing is. Which one it is,
+	// is known once the version is written.
+	Snapshot sql.NullInt64 `db:"snapshot"`
 }
 
 func (u upserted) changed() bool { return u.Status.Valid }
@@ -122,7 +129,7 @@ func upsert(ctx context.Context, tx *sqlx.Tx, run Run, verdicts []verdict) (map[
 	c := columnsOf(verdicts)
 	err := tx.SelectContext(ctx, &rows, upsertVerdicts, run.ID, run.Scan,
 		pq.Array(c.ids), pq.Array(c.statuses), pq.Array(c.scans), pq.Array(c.paths), pq.Array(c.missing),
-		pq.Array(c.methods), pq.Array(c.pages), pq.Array(c.listed), pq.Array(c.contradictions), pq.Array(c.failures), pq.Array(c.errors))
+		pq.Array(c.methods), pq.Array(c.pages), pq.Array(c.listed), pq.Array(c.contradictions), pq.Array(c.failures), pq.Array(c.errors), pq.Array(c.snapshots))
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +148,7 @@ type columns struct {
 	contradictions      []sql.NullString
 	pages, listed       []sql.NullInt64
 	failures            []sql.NullInt64
+	snapshots           []sql.NullInt64
 }
 
 func columnsOf(verdicts []verdict) columns {
@@ -168,6 +176,7 @@ func (c *columns) add(v verdict) {
 	c.methods = append(c.methods, sql.NullString{String: base.Method, Valid: completed})
 	c.pages = append(c.pages, sql.NullInt64{Int64: int64(base.Pages), Valid: completed})
 	c.listed = append(c.listed, sql.NullInt64{Int64: int64(base.Listed), Valid: completed})
+	c.snapshots = append(c.snapshots, firstVersion(v))
 	c.contradictions = append(c.contradictions, sql.NullString{String: base.Contradiction, Valid: completed && base.Contradiction != ""})
 	failure := gitlab.Result{}
 	if failed {

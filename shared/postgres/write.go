@@ -36,8 +36,11 @@ func (w Written) plus(other Written) Written {
 // results again changes nothing.
 //
 // ErrRunChanged means that run is not the database's current one or that its
-// scan numbers fell behind, ErrStandby that there is no writing here. After
+// scan numbers fell behind, ErrStandby that there is no writing here, and a
+// *ShrunkError that so many listings shrank that they are not believed. After
 // any error the results may be written in part, and may be written again.
+//
+// Where a listing is known whole, the version that it is is written with its row.
 func (db *DB) Write(ctx context.Context, run Run, results []gitlab.Result) (Written, error) {
 	verdicts, discarded := combine(run, results)
 	written, err := db.writeHalving(ctx, run, verdicts)
@@ -116,7 +119,10 @@ func (db *DB) writeTogether(ctx context.Context, run Run, verdicts []verdict) (W
 			return err
 		}
 		written = written.plus(count(others, rows))
-		return replaceMissing(ctx, tx, others, rows)
+		if err := replaceMissing(ctx, tx, others, rows); err != nil {
+			return err
+		}
+		return keepSnapshots(ctx, tx, run, listingsTold(others, rows), nil)
 	})
 	if err != nil {
 		return Written{}, err

@@ -12,7 +12,57 @@ import (
 type entry struct {
 	field string
 	scan  int64
-	value string
+	value []byte
+}
+
+// value is what an entry's JSON has. Names that are missing stand among the
+// names already, and so as spans of these: of a large project that misses all, a
+// copy of each would double what Redis has to take.
+type value struct {
+	gitlab.Result
+	MissingAt [][2]int `json:"missing_at,omitempty"` // from, and before
+}
+
+func newValue(r gitlab.Result) value {
+	spans, all := spansOf(r.Missing, r.Names)
+	if !all {
+		return value{Result: r}
+	}
+	r.Missing = nil
+	return value{Result: r, MissingAt: spans}
+}
+
+// spansOf tells where some, in the order of names, are among them, if all are.
+func spansOf(some, names []string) (spans [][2]int, all bool) {
+	at := 0
+	for _, name := range some {
+		for at < len(names) && names[at] != name {
+			at++
+		}
+		if at == len(names) {
+			return nil, false
+		}
+		if last := len(spans) - 1; last >= 0 && spans[last][1] == at {
+			spans[last][1]++
+		} else {
+			spans = append(spans, [2]int{at, at + 1})
+		}
+		at++
+	}
+	return spans, true
+}
+
+// result is the value's with all its names.
+func (v value) result() (gitlab.Result, error) {
+	r, after := v.Result, 0
+	for _, span := range v.MissingAt {
+		if span[0] < after || span[0] >= span[1] || span[1] > len(r.Names) {
+			return gitlab.Result{}, fmt.Errorf("names %d to %d are missing of %d", span[0], span[1], len(r.Names))
+		}
+		after = span[1]
+		r.Missing = append(r.Missing, r.Names[span[0]:after]...)
+	}
+	return r, nil
 }
 
 // field is what a result is stashed under: a project has one place for each
@@ -52,11 +102,10 @@ func encodeOne(r gitlab.Result) (entry, error) {
 	if err != nil {
 		return entry{}, fmt.Errorf("stash project %d: %w", r.Project.ID, err)
 	}
-	value, err := json.Marshal(r)
+	e.value, err = json.Marshal(newValue(r))
 	if err != nil {
 		return entry{}, fmt.Errorf("stash project %d: %w", r.Project.ID, err)
 	}
-	e.value = string(value)
 	return e, nil
 }
 
@@ -73,9 +122,13 @@ func place(r gitlab.Result) (entry, error) {
 
 // decode reads an entry back. One whose value is of another place is as bad as
 // one that is no result: neither could ever be acked.
-func decode(field, scan, value string) (gitlab.Result, error) {
-	var r gitlab.Result
-	if err := json.Unmarshal([]byte(value), &r); err != nil {
+func decode(field, scan, text string) (gitlab.Result, error) {
+	var v value
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		return gitlab.Result{}, err
+	}
+	r, err := v.result()
+	if err != nil {
 		return gitlab.Result{}, err
 	}
 	e, err := place(r)
