@@ -84,7 +84,7 @@ func TestEverySettingIsDocumented(t *testing.T) {
 }
 
 func TestEveryKindOfHoldIsDocumented(t *testing.T) {
-	kinds := []string{board.HoldRun, board.HoldPostgres, board.HoldRegistry, board.HoldCatalog, board.HoldWitness}
+	kinds := []string{board.HoldRun, board.HoldPostgres, board.HoldRegistry, board.HoldCatalog, board.HoldWitness, board.HoldShrunk}
 	mustBeDocumented(t, kinds, matches("(?m)^\\| `([a-z]+)`", tableOf(t, readText(t, "docs/operations.md"), "kind")))
 }
 

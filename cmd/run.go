@@ -53,7 +53,7 @@ new run, and every project is analysed again.`,
 		}
 		return printRuns(x.process, runs)
 	})
-	c.AddCommand(v.runNew())
+	c.AddCommand(v.runNew(), v.runAcceptShrink())
 	return c
 }
 
@@ -104,6 +104,9 @@ func (x *parts) beginRun(ctx context.Context, db *postgres.DB, rdb redis.Univers
 	}
 	if err := notices.Begin(ctx, board.RunMark{Run: run.ID, Scan: run.Scan}); err != nil {
 		return fmt.Errorf("run %d is in the database, but Redis does not know of it: %w (begin a new run once more)", run.ID, err)
+	}
+	if err := notices.ClearHold(ctx, board.HoldShrunk); err != nil {
+		return fmt.Errorf("run %d has begun; the hold of the old one is left to expire: %w", run.ID, err)
 	}
 	// A result of the old run that is left is discarded by the flush.
 	if err := stash.New(rdb, stash.Config{}).Clear(ctx); err != nil {

@@ -41,6 +41,13 @@ func (c *Consumer) handleFlush(ctx context.Context, t *asynq.Task) error {
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 	}
 	flushed, err := c.flush(ctx)
+	var shrunk *postgres.ShrunkError
+	if errors.As(err, &shrunk) {
+		c.holdShrunk(ctx, shrunk)
+		err, flushed.Note = nil, shrunk.Error()
+	} else if err == nil {
+		c.unholdShrunk(ctx)
+	}
 	if err != nil {
 		// Not tried again by the queue: the age of the stash requests the next
 		// one within seconds, and the queue's own retries would pile up.

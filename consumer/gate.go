@@ -67,6 +67,15 @@ func (g *gate) stopped() bool {
 	return errors.Is(g.reason, errStopped)
 }
 
+// heldFor tells whether the gate is shut because something of that kind is
+// broken.
+func (g *gate) heldFor(kind string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var broken held
+	return errors.As(g.reason, &broken) && broken.kind == kind
+}
+
 // wait returns when the gate is open, or with errStopped when it never will
 // be, or with the cause of ctx.
 func (g *gate) wait(ctx context.Context) error {

@@ -117,7 +117,7 @@ func (k *keeper) look(ctx context.Context) error {
 
 // judge returns the reason to hold, nil if there is none. Run and witness
 // every process judges for itself; of the notices of others only those about
-// the registry are taken.
+// the registry, and about listings that shrank, are taken.
 func (k *keeper) judge(state postgres.State, now board.Notices) error {
 	if err := state.Agrees(postgres.Remembered{}, k.mender.identity()); err != nil {
 		return held{board.HoldRun, err.Error()}
@@ -128,7 +128,10 @@ func (k *keeper) judge(state postgres.State, now board.Notices) error {
 	if now.Hold.Kind != "" {
 		return held{now.Hold.Kind, now.Hold.Reason}
 	}
-	return k.mender.ready(state, now.Witness)
+	if err := k.mender.ready(state, now.Witness); err != nil || now.Shrunk.Kind == "" {
+		return err
+	}
+	return held{now.Shrunk.Kind, now.Shrunk.Reason}
 }
 
 // memory compares the run that Redis remembers with states of the database that
@@ -165,7 +168,7 @@ func (k *keeper) post(ctx context.Context, reason error) {
 		return
 	}
 	switch broken.kind {
-	case board.HoldRegistry, board.HoldCatalog, holdRedis:
+	case board.HoldRegistry, board.HoldCatalog, board.HoldShrunk, holdRedis:
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, boardTimeout)

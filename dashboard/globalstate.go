@@ -99,7 +99,7 @@ func (out scrape) work(s snapshot) {
 }
 
 func (out scrape) notices(s snapshot) {
-	for _, kind := range [...]string{board.HoldRun, board.HoldPostgres, board.HoldRegistry, board.HoldCatalog, board.HoldWitness} {
+	for _, kind := range [...]string{board.HoldRun, board.HoldPostgres, board.HoldRegistry, board.HoldCatalog, board.HoldWitness, board.HoldShrunk} {
 		holds := slices.ContainsFunc(s.holds, func(h board.Hold) bool { return h.Kind == kind })
 		out.flag("holding", "Whether scanning waits, for that kind of reason.", holds, label{"kind", kind})
 	}

@@ -71,6 +71,8 @@ func holdTitle(kind string) string {
 		return "Holding: the registry's catalog shows only a part"
 	case board.HoldWitness:
 		return "Holding: the registry does not know what it should"
+	case board.HoldShrunk:
+		return "Holding: the listings of many projects shrank"
 	case board.HoldRun:
 		return "Holding: the run is not this database's and registry's"
 	case board.HoldPostgres:

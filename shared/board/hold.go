@@ -22,11 +22,13 @@ const (
 	HoldCatalog = "catalog"
 	// HoldWitness: the registry does not know what it should.
 	HoldWitness = "witness"
+	// HoldShrunk: the listings of many projects shrank, and are not believed.
+	HoldShrunk = "shrunk"
 )
 
 // holdKinds are all of them, the one that explains the others first.
 func holdKinds() []string {
-	return []string{HoldRun, HoldPostgres, HoldRegistry, HoldCatalog, HoldWitness}
+	return []string{HoldRun, HoldPostgres, HoldRegistry, HoldCatalog, HoldWitness, HoldShrunk}
 }
 
 // Hold is why scanning waits, for everyone.
@@ -81,7 +83,7 @@ func (b *Board) ClearHold(ctx context.Context, kind string) error {
 }
 
 // Holds tells why scanning waits: the reason that explains the others first
-// (run, postgres, registry, catalog, witness); none if it does not wait.
+// (run, postgres, registry, catalog, witness, shrunk); none if it does not wait.
 func (b *Board) Holds(ctx context.Context) ([]Hold, error) {
 	notices, err := b.rdb.MGet(ctx, holdKeys()...).Result()
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 // nothing is up.
 type Notices struct {
 	Run     RunMark
-	Hold    Hold // the registry's, or else the catalog's; the others every process finds out for itself
+	Hold    Hold // the registry's, or else the catalog's
+	Shrunk  Hold // the listings'; the other kinds every process finds out for itself
 	Witness Witness
 	Catalog Catalog
 }
@@ -34,8 +35,11 @@ func (b *Board) Notices(ctx context.Context) (Notices, error) {
 	}
 	n := Notices{Run: parseRunMark(run.Val())}
 	for _, h := range parseHolds(holds.Val()) {
-		if n.Hold.Kind == "" && (h.Kind == HoldRegistry || h.Kind == HoldCatalog) {
+		switch {
+		case n.Hold.Kind == "" && (h.Kind == HoldRegistry || h.Kind == HoldCatalog):
 			n.Hold = h
+		case h.Kind == HoldShrunk:
+			n.Shrunk = h
 		}
 	}
 	if json.Unmarshal([]byte(witness.Val()), &n.Witness) != nil {

@@ -25,9 +25,11 @@ type Scanned struct {
 
 // Flushed is what a flush task leaves, as JSON.
 type Flushed struct {
-	Written   int           `json:"written"`
-	Discarded int           `json:"discarded"`
-	Took      time.Duration `json:"took"`
+	Written   int `json:"written"`
+	Discarded int `json:"discarded"`
+	// Note says why not all was written.
+	Note string        `json:"note,omitempty"`
+	Took time.Duration `json:"took"`
 }
 
 // FormatPayload says in plain words what a task is to do. A payload that
@@ -126,7 +128,11 @@ func (f Flushed) words() string {
 	if f.Discarded > 0 {
 		text += fmt.Sprintf(", %d discarded", f.Discarded)
 	}
-	return text + ", in " + seconds(f.Took)
+	text += ", in " + seconds(f.Took)
+	if f.Note != "" {
+		text += ": " + f.Note
+	}
+	return text
 }
 
 func plural(n int, one, many string) string {
