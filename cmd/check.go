@@ -1,92 +1,82 @@
 package cmd
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"net"
-	"net/url"
-	"slices"
-	"strconv"
-	"strings"
+	"time"
+
+	"regmend/shared/postgres"
+
+	"github.com/spf13/cobra"
 )
 
-// carriesPassword tells whether a URL or connection string has a password in
-// it. It would rather see one too many: it reads the text, as what cannot be
-// parsed may hold one all the same.
-func carriesPassword(raw string) bool {
-	if strings.Contains(strings.ToLower(raw), "password=") {
-		return true
-	}
-	_, rest, _ := strings.Cut(raw, "://")
-	at := strings.LastIndex(rest, "@")
-	return at >= 0 && strings.Contains(rest[:at], ":")
-}
+func (v *verbs) check() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "Prove that counts, missing repositories and snapshots agree",
+		Long: `Read all of regmend's results and prove that they agree with each other: the count
+of missing repositories with their names, these with the version of what the
+project lists, the versions with each other, and their contents with the digest.
 
-// errNoURL does not repeat the value, nor the parser's words: both may hold
-// the password.
-var errNoURL = errors.New("not a URL that can be read; in user name and password, write special characters as %XX (/ is %2F, @ is %40, : is %3A)")
-
-func checkDatabaseURL(value string) error {
-	scheme, rest, ok := strings.Cut(value, "://")
-	if !ok || (scheme != "postgres" && scheme != "postgresql") {
-		return errors.New("must begin with postgres:// or postgresql://")
+It changes nothing, and can be run while results are written. There is a line for
+each disagreement, the first hundred of them. Exit code 1 if there is one.`,
+		Example: `  regmend check`,
+		Args:    takesNothing,
 	}
-	rest, _, _ = strings.Cut(rest, "?")
-	_, hosts, _, err := splitAuthority(rest)
-	if err != nil {
-		return err
-	}
-	return checkHosts(hosts)
-}
-
-// checkHosts finds what a password that was not escaped leaves where the ports
-// should be.
-func checkHosts(hosts string) error {
-	for host := range strings.SplitSeq(hosts, ",") {
-		_, port, ok := strings.Cut(host[strings.LastIndex(host, "]")+1:], ":")
-		if _, err := strconv.ParseUint(port, 10, 16); ok && err != nil {
-			return errNoURL
+	return v.verb(c, database, func(ctx context.Context, x *parts, _ []string) error {
+		db, err := x.readyDatabase(ctx)
+		if err != nil {
+			return err
 		}
-	}
-	return nil
+		state, err := db.State(ctx)
+		if err != nil {
+			return err
+		}
+		return x.check(ctx, db, state.Settings)
+	})
 }
 
-func checkRedisURL(value string) error {
-	_, err := parseRedisURL(value)
-	return err
-}
+// shownDisagreements is how many are worth a line.
+const shownDisagreements = 100
 
-func checkRegistryURL(value string) error {
-	u, err := url.Parse(value)
-	switch {
-	case err != nil:
-		return errNoURL
-	case u.User != nil:
-		return errors.New("has a user in it: set REGMEND_REGISTRY_USERNAME and REGMEND_REGISTRY_PASSWORD instead")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return errors.New("must begin with https:// or http://")
-	case u.Host == "":
-		return errors.New("names no host")
-	}
-	return nil
-}
-
-func checkListen(value string) error {
-	_, port, err := net.SplitHostPort(value)
-	if err != nil {
-		return fmt.Errorf("%q is no address: write host:port, such as 127.0.0.1:9780", value)
-	}
-	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return fmt.Errorf("%q is no port", port)
-	}
-	return nil
-}
-
-func oneOf(allowed ...string) func(string) error {
-	return func(value string) error {
-		if !slices.Contains(allowed, value) {
-			return fmt.Errorf("%q must be one of %s", value, strings.Join(allowed, ", "))
+func (x *parts) check(ctx context.Context, db *postgres.DB, settings postgres.Settings) error {
+	disagreements := 0
+	show := func(d postgres.Disagreement) error {
+		if disagreements++; disagreements <= shownDisagreements {
+			fmt.Fprintln(x.process.Stdout, disagreementText(d))
 		}
 		return nil
 	}
+	screen := newDisplay(x.process.Stderr, 0)
+	last := time.Now()
+	checked, err := db.Check(ctx, settings, show, func(so postgres.Checked) {
+		if time.Since(last) >= screen.interval {
+			last = time.Now()
+			screen.line(checkedText(so))
+		}
+	})
+	screen.end()
+	if err != nil {
+		return err
+	}
+	if disagreements > shownDisagreements {
+		fmt.Fprintf(x.process.Stdout, "and %d more\n", disagreements-shownDisagreements)
+	}
+	fmt.Fprintln(x.process.Stdout, checkedText(checked))
+	if disagreements > 0 {
+		return fmt.Errorf("%s; what is wrong of a project is mended by regmend enqueue --force ID",
+			counted(disagreements, "disagreement", "disagreements"))
+	}
+	return nil
+}
+
+func disagreementText(d postgres.Disagreement) string {
+	if d.ProjectID == 0 {
+		return printable(d.What)
+	}
+	return printable(fmt.Sprintf("project %d: %s", d.ProjectID, d.What))
+}
+
+func checkedText(c postgres.Checked) string {
+	return fmt.Sprintf("checked: %s results, %s versions, %s contents", thousands(c.Results), thousands(c.Versions), thousands(c.Contents))
 }

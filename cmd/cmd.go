@@ -124,10 +124,10 @@ func addVerbs(root *cobra.Command, v *verbs) {
 		id, title string
 		verbs     []*cobra.Command
 	}{
-		{groupSetUp, "Setting up:", []*cobra.Command{v.migrate(), v.doctor(), v.uninstall()}},
+		{groupSetUp, "Setting up:", []*cobra.Command{v.migrate(), v.doctor(), v.check(), v.uninstall()}},
 		{groupRun, "Running:", []*cobra.Command{v.producer(), v.consumer(), v.web()}},
 		{groupWork, "Operating:", []*cobra.Command{
-			v.enable(), v.disable(), v.settings(), v.status(), v.report(), v.show(), v.enqueue(), v.sweep(), v.run(),
+			v.enable(), v.disable(), v.settings(), v.status(), v.report(), v.show(), v.snapshots(), v.diff(), v.enqueue(), v.sweep(), v.run(),
 		}},
 		{groupOther, "Other:", nil},
 	} {

@@ -113,11 +113,14 @@ func (d *display) progress(s *status, rate float64) {
 		d.draw(progressBar(s, rate, width(d.out)-1))
 		return
 	}
-	fmt.Fprintln(d.out, time.Now().Format(time.TimeOnly)+" "+progressLine(s, rate))
+	d.line(progressLine(s, rate))
 }
 
 func (d *display) lost(err error) {
-	line := printable("no status: " + strings.ReplaceAll(err.Error(), "\n", "; "))
+	d.line(printable("no status: " + strings.ReplaceAll(err.Error(), "\n", "; ")))
+}
+
+func (d *display) line(line string) {
 	if d.terminal {
 		d.draw(clip(line, width(d.out)-1))
 		return

@@ -20,7 +20,7 @@ type bells struct {
 
 // rarelyFilled are the queues that have a bell.
 func rarelyFilled() []string {
-	return []string{tasks.QueueAdhoc, tasks.QueueRescue, tasks.QueueFlush, tasks.QueueSweep}
+	return []string{tasks.QueueAdhoc, tasks.QueueRescue, tasks.QueueFlush, tasks.QueueSweep, tasks.QueueRetain}
 }
 
 func newBells(rdb redis.UniversalClient) *bells {

@@ -162,7 +162,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	parts.Go(func() error { return c.brakeman.run(rest) })
 	parts.Go(func() error { return c.bells.run(rest) })
 
-	servers := []*asynq.Server{c.scanServer(), c.adhocServer(), c.rescueServer(), c.flushServer(), c.sweepServer()}
+	servers := []*asynq.Server{c.scanServer(), c.adhocServer(), c.rescueServer(), c.flushServer(), c.sweepServer(), c.retainServer()}
 	if err := c.start(servers); err != nil {
 		end()
 		return errors.Join(err, ignoreCanceled(parts.Wait()))

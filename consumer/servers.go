@@ -43,6 +43,11 @@ func (c *Consumer) sweepServer() *asynq.Server {
 	return c.rareServer(1, tasks.QueueSweep)
 }
 
+// retainServer removes old versions beside everything else.
+func (c *Consumer) retainServer() *asynq.Server {
+	return c.rareServer(1, tasks.QueueRetain)
+}
+
 // server asks its queue once a second while that is empty.
 func (c *Consumer) server(workers int, queue string) *asynq.Server {
 	return asynq.NewServerFromRedisClient(c.rdb, c.serverConfig(workers, queue))
@@ -97,6 +102,7 @@ func (c *Consumer) start(servers []*asynq.Server) error {
 	mux.HandleFunc(tasks.TypeScan, c.handleScan)
 	mux.HandleFunc(tasks.TypeFlush, c.handleFlush)
 	mux.HandleFunc(tasks.TypeSweep, c.handleSweep)
+	mux.HandleFunc(tasks.TypeRetain, c.handleRetain)
 	for i, server := range servers {
 		if err := server.Start(mux); err != nil {
 			c.bells.stop()

@@ -123,7 +123,7 @@ func (p *Producer) overdue(at board.Walk, state postgres.State) bool {
 // load is what the queues hold, in tasks.
 type load struct {
 	waiting int // to be scanned, not begun
-	total   int // waiting and begun, those of every queue but a sweep
+	total   int // waiting and begun, those of every queue from which results come
 }
 
 // queued counts the queues' tasks. Archived ones are nobody's any more: their
@@ -147,7 +147,7 @@ func (p *Producer) queued(ctx context.Context) (load, error) {
 		if queue == tasks.QueueScan {
 			l.waiting = info.Pending + info.Scheduled + info.Retry
 		}
-		if queue != tasks.QueueSweep {
+		if queue != tasks.QueueSweep && queue != tasks.QueueRetain {
 			l.total += info.Pending + info.Active + info.Scheduled + info.Retry
 		}
 	}

@@ -122,12 +122,14 @@ func (p *Producer) lead(ctx context.Context) error {
 	p.watch.First(ctx)
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
+	retaining := &retaining{Producer: p}
 	counting := newCounting(p)
 	defer counting.wait()
 	var ticked time.Time
 	for {
 		if leads := p.elected(ctx); leads {
 			counting.start(ctx)
+			retaining.due(ctx)
 			due := time.Since(ticked) >= p.cfg.Interval
 			if due {
 				ticked = time.Now()

@@ -30,6 +30,7 @@ func TestSettingsHaveTheDocumentedDefaults(t *testing.T) {
 		MaxConcurrency: 2, BatchSize: 100, PageSize: 1000, StashLimit: 1000, FlushAfter: 5 * time.Second,
 		QueueMinutes: 5, LapInterval: 10 * time.Minute, WitnessShare: 50,
 		Strategy: postgres.StrategyProject, Brake: true,
+		RetainSnapshots: 10, RetainSnapshotsFor: 90 * 24 * time.Hour, ShrinkShare: 50,
 	}
 	if diff := cmp.Diff(want, state(t, db).Settings); diff != "" {
 		t.Errorf("Settings (-want +got):\n%s", diff)
@@ -45,7 +46,7 @@ func TestSettingsHaveTheDocumentedDefaults(t *testing.T) {
 		}
 		shown = append(shown, s.Key+"="+s.Value)
 	}
-	if got, want := strings.Join(shown, " "), "max_concurrency=2 scan_enabled=false batch_size=100 page_size=1000 stash_limit=1000 flush_after=5s queue_minutes=5 lap_interval=10m witness_share=50 scope= strategy=project requests_per_second=0 brake=on active_hours="; got != want {
+	if got, want := strings.Join(shown, " "), "max_concurrency=2 scan_enabled=false batch_size=100 page_size=1000 stash_limit=1000 flush_after=5s queue_minutes=5 lap_interval=10m witness_share=50 scope= strategy=project requests_per_second=0 brake=on active_hours= retain_snapshots=10 retain_snapshots_for=2160h shrink_share=50"; got != want {
 		t.Errorf("Settings() = %s, want %s", got, want)
 	}
 }
@@ -64,6 +65,9 @@ func TestSetIsInForceAndNoted(t *testing.T) {
 		{"requests_per_second", "25", "0", "25"},
 		{"brake", "off", "on", "off"},
 		{"active_hours", " 22:00-06:00,12:00-13:30   Europe/Berlin", "", "22:00-06:00,12:00-13:30 Europe/Berlin"},
+		{"retain_snapshots", "3", "10", "3"},
+		{"retain_snapshots_for", "0s", "2160h", "0s"},
+		{"shrink_share", "100", "50", "100"},
 		{"lap_interval", "120m", "10m", "2h"},
 		{"scope", "Group/app , other,other", "", "Group/app,other"},
 		{"scope", "", "Group/app,other", ""},
@@ -80,6 +84,7 @@ func TestSetIsInForceAndNoted(t *testing.T) {
 		MaxConcurrency: 12, ScanEnabled: true, BatchSize: 100, PageSize: 1000, StashLimit: 1000,
 		FlushAfter: 90 * time.Second, QueueMinutes: 5, LapInterval: 2 * time.Hour, WitnessShare: 50,
 		Strategy: postgres.StrategySweep, PerSecond: 25, ActiveHours: hours(t, "22:00-06:00,12:00-13:30 Europe/Berlin"),
+		RetainSnapshots: 3, RetainSnapshotsFor: 0, ShrinkShare: 100,
 	}
 	if diff := cmp.Diff(want, state(t, db).Settings); diff != "" {
 		t.Errorf("Settings (-want +got):\n%s", diff)
@@ -93,8 +98,8 @@ func TestSetIsInForceAndNoted(t *testing.T) {
 	if diff := cmp.Diff(wantChanges, changes, cmpopts.IgnoreFields(postgres.Change{}, "ChangedAt")); err != nil || diff != "" {
 		t.Errorf("SettingsHistory(), %v (-want +got):\n%s", err, diff)
 	}
-	if got := db.Value(t, `SELECT count(*) FROM regmend.settings_history`); got != "12" {
-		t.Errorf("%s changes noted, want 12: setting what is set is none", got)
+	if got := db.Value(t, `SELECT count(*) FROM regmend.settings_history`); got != "15" {
+		t.Errorf("%s changes noted, want 15: setting what is set is none", got)
 	}
 }
 

@@ -54,6 +54,8 @@ func FormatPayload(taskType string, payload []byte) string {
 			return err.Error()
 		}
 		return fmt.Sprintf("sweep %d through the registry's catalog, run %d", s.Sweep, s.Run)
+	case TypeRetain:
+		return "removal of old versions of what projects list"
 	default:
 		return fmt.Sprintf("unknown task type %q", taskType)
 	}
@@ -84,6 +86,8 @@ func FormatResult(taskType string, result []byte) string {
 		return words[Flushed](result)
 	case TypeSweep:
 		return words[Swept](result)
+	case TypeRetain:
+		return words[Retained](result)
 	default:
 		return fmt.Sprintf("unknown task type %q", taskType)
 	}

@@ -19,6 +19,8 @@ const (
 	TypeScan  = "scan"
 	TypeFlush = "flush"
 	TypeSweep = "sweep"
+	// TypeRetain removes old versions of what projects list.
+	TypeRetain = "retain"
 )
 
 // Queues.
@@ -28,17 +30,18 @@ const (
 	// QueueAdhoc holds what operators enqueue; it goes first.
 	QueueAdhoc = "adhoc"
 	// QueueRescue holds the batches of processes that died, QueueSweep the sweep
-	// there is. They and QueueFlush have Servers of their own: one Server shares
+	// there is, QueueRetain the removal of old versions. They and QueueFlush have Servers of their own: one Server shares
 	// its workers over all its queues, so they would wait behind scans that wait
 	// for a slot.
 	QueueRescue = "rescue"
 	QueueFlush  = "flush"
 	QueueSweep  = "sweep"
+	QueueRetain = "retain"
 )
 
 // Queues are all of them, in the order in which they are shown.
 func Queues() []string {
-	return []string{QueueSweep, QueueRescue, QueueAdhoc, QueueScan, QueueFlush}
+	return []string{QueueSweep, QueueRescue, QueueAdhoc, QueueScan, QueueFlush, QueueRetain}
 }
 
 // MaxProjects is how many projects one scan task may name.
