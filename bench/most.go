@@ -161,7 +161,7 @@ func (b *bench) fullStash(ctx context.Context) error {
 	for id := int64(1); ; id++ {
 		r := gitlab.Result{
 			Run: 1, Scan: id, Status: gitlab.Completed, Project: gitlab.Project{ID: id, FullPath: b.shape.fullPath(id)},
-			Evidence: gitlab.Evidence{Method: "gitlab", Pages: 10, Listed: len(missing)}, Missing: missing,
+			Evidence: gitlab.Evidence{Method: "gitlab", Pages: 10, Listed: len(missing)}, Names: missing, Missing: missing,
 		}
 		if _, err := own.Put(ctx, []gitlab.Result{r}); errors.Is(err, stash.ErrFull) {
 			break

@@ -39,6 +39,7 @@ type size struct {
 	grown             []int64 // sizes of an installation whose costs are compared
 	most              int64   // the largest installation; 0: none
 	large             int64   // repositories of a large project; 0: none
+	versioned         int64   // projects, one in ten of which has versions
 }
 
 // quick is what fits in three minutes, full what there is. A sweep is quick itself,
@@ -46,13 +47,13 @@ type size struct {
 var (
 	quick = size{
 		rounds: 5, consumers: 1, delayed: 3 * time.Second, hasty: 8_000, delays: []time.Duration{5 * time.Millisecond}, caps: []int{2, 8},
-		shipped: time.Second, flushes: 20_000, noops: 5_000,
+		shipped: time.Second, flushes: 20_000, noops: 5_000, versioned: 20_000,
 	}
 	full = size{
 		rounds: 5, consumers: 1, delayed: 20 * time.Second, hasty: 100_000,
 		delays: []time.Duration{5 * time.Millisecond, 20 * time.Millisecond}, caps: []int{2, 8},
 		shipped: 10 * time.Second, swept: 1_000_000, comparable: 100_000, scanned: 10 * time.Second, flushes: 100_000, noops: 20_000,
-		grown: []int64{10_000, 100_000, 1_000_000}, most: 10_000_000, large: 100_000,
+		grown: []int64{10_000, 100_000, 1_000_000}, most: 10_000_000, large: 100_000, versioned: 1_000_000,
 	}
 )
 
@@ -71,6 +72,7 @@ var parts = []part{
 	{"growth", (*bench).growth},
 	{"large", (*bench).large},
 	{"most", (*bench).most},
+	{"snapshots", (*bench).snapshots},
 }
 
 func (b *bench) tell(format string, args ...any) { fmt.Fprintf(b.out, format+"\n", args...) }

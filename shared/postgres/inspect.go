@@ -115,6 +115,9 @@ SELECT needed.privilege || ' on regmend.' || needed.name
 FROM (VALUES
     ('data_repair_details', 'SELECT'), ('data_repair_details', 'INSERT'), ('data_repair_details', 'UPDATE'), ('data_repair_details', 'DELETE'),
     ('missing_repositories', 'SELECT'), ('missing_repositories', 'INSERT'), ('missing_repositories', 'DELETE'),
+    ('snapshots', 'SELECT'), ('snapshots', 'INSERT'), ('snapshots', 'UPDATE'), ('snapshots', 'DELETE'),
+    ('snapshot_contents', 'SELECT'), ('snapshot_contents', 'INSERT'), ('snapshot_contents', 'DELETE'),
+    ('shrinkage', 'SELECT'), ('shrinkage', 'INSERT'), ('shrinkage', 'UPDATE'),
     ('brake_steps', 'SELECT'), ('brake_steps', 'INSERT'), ('brake_steps', 'DELETE'),
     ('runs', 'SELECT'), ('runs', 'INSERT'),
     ('settings', 'SELECT'), ('settings', 'INSERT'), ('settings', 'UPDATE'),
