@@ -19,7 +19,7 @@ const (
 	// mostHeld bounds the names of one project, in bytes with what a string takes
 	// beside them; more than anyone has, and a registry that lies must not fill
 	// memory.
-	mostHeld  = 24 << 20
+	mostHeld  = 16 << 20
 	ofAString = 16
 	// askedAtOnce is how many names one statement looks for.
 	askedAtOnce = 10_000

@@ -121,7 +121,7 @@ func TestAnEndlessListingIsAFailureOfItsProject(t *testing.T) {
 	w.producer()
 	w.consumer()
 	w.await("every project has its result", func() bool { return w.counts().Pending == 0 })
-	if got := w.failure(app(15)); !strings.Contains(got, "more repositories without a row than can be held") {
+	if got := w.failure(app(15)); !strings.Contains(got, "more repositories of this project than can be held") {
 		t.Errorf("the failure is %q", got)
 	}
 	if most := (16 << 20) / (1000 * 900); page > most+10 {

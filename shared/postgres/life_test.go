@@ -64,7 +64,7 @@ func live(t *testing.T, db *postgres.DB, projects []int64) {
 	must(err)
 	results := []gitlab.Result{
 		{
-			Run: run.ID, Scan: loaded.Scan, Project: loaded.Projects[0], Status: gitlab.Completed, Missing: []string{"lost"},
+			Run: run.ID, Scan: loaded.Scan, Project: loaded.Projects[0], Status: gitlab.Completed, Missing: []string{"lost"}, Names: []string{"", "lost"},
 			Evidence: gitlab.Evidence{Method: "gitlab", Pages: 1, Listed: 2},
 		},
 		{Run: run.ID, Scan: loaded.Scan, Project: loaded.Projects[1], Status: gitlab.Failed, Error: "timeout"},
@@ -76,9 +76,48 @@ func live(t *testing.T, db *postgres.DB, projects []int64) {
 	}
 	_, err = db.DropOrphans(ctx, 0, 1000)
 	must(err)
+	must(keepVersions(t, db, run, results[0]))
 	read(t, db, run, projects)
 	sweepOnce(t, db, run)
 	read(t, db, run, projects)
+}
+
+// keepVersions writes two more results of r's project, one of them another version,
+// and removes the first one.
+func keepVersions(t *testing.T, db *postgres.DB, run postgres.Run, r gitlab.Result) error {
+	t.Helper()
+	ctx := t.Context()
+	r.Names, r.Listed = []string{"", "lost", "more"}, 3
+	for range 2 {
+		loaded, err := db.Load(ctx, run, []int64{r.Project.ID}, r.Scan)
+		if err != nil {
+			return err
+		}
+		r.Scan = loaded.Scan
+		if _, err := db.Write(ctx, run, []gitlab.Result{r}); err != nil {
+			return err
+		}
+	}
+	removed, err := db.Retain(ctx, postgres.Settings{RetainSnapshots: 1}, 0)
+	if want := (postgres.Retained{Versions: 1, Contents: 1, Next: r.Project.ID, End: true}); err != nil || removed != want {
+		t.Errorf("Retain() = %+v, %v, want %+v", removed, err, want)
+	}
+	_, snapshots, err := db.Snapshots(ctx, r.Project.FullPath)
+	if err != nil || len(snapshots) != 1 || snapshots[0].Number != 2 || snapshots[0].LastScan != r.Scan {
+		t.Errorf("Snapshots() = %+v, %v, want the second alone", snapshots, err)
+	}
+	names, err := db.SnapshotNames(ctx, r.Project.ID, 2)
+	if diff := cmp.Diff(r.Names, names); err != nil || diff != "" {
+		t.Errorf("SnapshotNames(), %v (-want +got):\n%s", err, diff)
+	}
+	if err := db.AcceptShrunk(ctx, run, "a test"); err != nil {
+		return err
+	}
+	_, err = db.Check(ctx, postgres.Settings{RetainSnapshots: 1}, func(d postgres.Disagreement) error {
+		t.Errorf("Check() finds %+v", d)
+		return nil
+	}, func(postgres.Checked) {})
+	return err
 }
 
 // sweepOnce makes a sweep that finds out nothing new, and one that is given up.
