@@ -56,6 +56,13 @@ func checkRedisURL(value string) error {
 	return err
 }
 
+func checkGitLabURL(value string) error {
+	if carriesPassword(value) {
+		return errors.New("must not hold a user name or password: set them by themselves")
+	}
+	return checkRegistryURL(value)
+}
+
 func checkRegistryURL(value string) error {
 	u, err := url.Parse(value)
 	switch {

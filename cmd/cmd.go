@@ -127,7 +127,8 @@ func addVerbs(root *cobra.Command, v *verbs) {
 		{groupSetUp, "Setting up:", []*cobra.Command{v.migrate(), v.doctor(), v.check(), v.uninstall()}},
 		{groupRun, "Running:", []*cobra.Command{v.producer(), v.consumer(), v.web()}},
 		{groupWork, "Operating:", []*cobra.Command{
-			v.enable(), v.disable(), v.settings(), v.status(), v.report(), v.show(), v.snapshots(), v.diff(), v.enqueue(), v.sweep(), v.run(),
+			v.enable(), v.disable(), v.settings(), v.status(), v.report(), v.show(), v.snapshots(), v.diff(), v.enqueue(), v.sweep(),
+			v.repair(), v.run(),
 		}},
 		{groupOther, "Other:", nil},
 	} {

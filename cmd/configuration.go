@@ -21,6 +21,8 @@ type configuration struct {
 	tokenKeyFile, tokenIssuer            string
 	tokenService, tokenRealm, registryCA string
 
+	gitlabURL, gitlabUsername, gitlabPassword string
+
 	listen, metricsListen    string
 	webUsername, webPassword string
 

@@ -3,9 +3,11 @@ package cmd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime/debug"
 
 	"regmend/consumer"
+	"regmend/shared/jwtauth"
 	"regmend/shared/postgres"
 	"regmend/shared/registry"
 	"regmend/shared/slots"
@@ -26,7 +28,7 @@ they never run more scans at once than the setting max_concurrency allows.`,
 		Args: takesNothing,
 	}
 	c.Flags().IntVar(&workers, "workers", 16, "how many batches it may hold at once, most of them waiting for a slot")
-	return v.verb(c, database|queue|registryHost|metrics, func(ctx context.Context, x *parts, _ []string) error {
+	return v.verb(c, database|queue|registryHost|gitlabHost|metrics, func(ctx context.Context, x *parts, _ []string) error {
 		if workers < 1 {
 			return misuse{errors.New("--workers must be 1 or more")}
 		}
@@ -61,8 +63,26 @@ func (x *parts) consume(ctx context.Context, cfg consumer.Config) error {
 	if err != nil {
 		return err
 	}
+	if err := x.gitlab(&cfg); err != nil {
+		return err
+	}
 	own := consumer.New(src.DB, watch, src.Redis, reg, log, cfg)
 	return alongside(ctx, watched(src, watch, log, own.Run), x.serveMetrics(src, own.Collectors()...))
+}
+
+// gitlab gives the consumer its way to GitLab's token endpoint, if it was told one.
+func (x *parts) gitlab(cfg *consumer.Config) error {
+	c := x.config
+	if c.gitlabURL == "" && c.gitlabUsername == "" && c.gitlabPassword == "" {
+		return nil
+	}
+	client, err := jwtauth.New(jwtauth.Config{URL: c.gitlabURL, Username: c.gitlabUsername, Password: c.gitlabPassword})
+	if err != nil {
+		return misuse{fmt.Errorf("REGMEND_GITLAB_…: %w", err)}
+	}
+	x.closers = append(x.closers, func() error { client.Close(); return nil })
+	cfg.GitLab = client
+	return nil
 }
 
 // pageSize is the setting; while nothing is known, its default.

@@ -47,7 +47,52 @@ func (e *examination) stored(ctx context.Context, db *postgres.DB) []finding {
 		return append(judgeSettings(state), fail("witness", "mend what it says", "%v", err))
 	}
 	e.state, e.sample = &state, sample
-	return append(judgeSettings(state), contradictions(ctx, db))
+	return append(judgeSettings(state), contradictions(ctx, db), repairRights(ctx, db))
+}
+
+// repairRights tells what of a repair the role may do. That it may not is no fault:
+// scanning does without.
+func repairRights(ctx context.Context, db *postgres.DB) finding {
+	const subject = "repair rights"
+	r, err := db.RepairRights(ctx)
+	if err != nil {
+		return fail(subject, "mend what it says", "%v", err)
+	}
+	differences, err := db.Fingerprint(ctx)
+	if err != nil {
+		return fail(subject, "mend what it says", "%v", err)
+	}
+	return judgeRepair(r, differences)
+}
+
+func judgeRepair(r postgres.RepairRights, differences []string) finding {
+	const subject, grant = "repair rights", "to put rows back grant it: schema/roles/repair.sql; without it, apply --via gitlab"
+	var lacks []string
+	for _, right := range []struct {
+		has  bool
+		what string
+	}{
+		{r.MayInsert, "INSERT on container_repositories"},
+		{r.MayUseIDs, "USAGE on its sequence"},
+		{r.MayDelete, "DELETE on it (undo)"},
+	} {
+		if !right.has {
+			lacks = append(lacks, right.what)
+		}
+	}
+	switch {
+	case len(r.LacksColumns) > 0:
+		return warn(subject, "for repairs use a regmend made for this version of GitLab", "GitLab's tables lack %s", strings.Join(r.LacksColumns, ", "))
+	case len(r.LacksSelect) > 0:
+		return warn(subject, "to plan repairs grant it: schema/roles/runtime.sql", "role %s may not read %s", r.Role, strings.Join(r.LacksSelect, ", "))
+	case len(differences) > 0:
+		return warn(subject, "for repairs use a regmend made for this version of GitLab, or apply --via gitlab",
+			"container_repositories is not the table that this program knows: %s", strings.Join(differences, "; "))
+	case len(lacks) > 0:
+		return ok(subject, "role %s may plan, but lacks %s; %s", r.Role, strings.Join(lacks, ", "), grant)
+	default:
+		return ok(subject, "role %s may plan, apply and undo", r.Role)
+	}
 }
 
 // judgePostgres judges what was found; schemaErr is why regmend's schema is not
@@ -139,8 +184,6 @@ func judgeRuntime(in postgres.Inspection) finding {
 		return fail(subject, "grant it: schema/roles/runtime.sql", "role %s lacks %s", in.Role, strings.Join(in.LacksRuntime, ", "))
 	case in.Superuser:
 		return warn(subject, "run producers and consumers as the role of schema/roles/runtime.sql", "role %s is a superuser", in.Role)
-	case in.MayInsertRows:
-		return ok(subject, "role %s may do what is needed, and insert container repositories", in.Role)
 	default:
 		return ok(subject, "role %s may do what is needed", in.Role)
 	}

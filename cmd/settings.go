@@ -60,6 +60,9 @@ func (v *verbs) settingsSet() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if args[0] == "repair_enabled" && (args[1] == "true" || args[1] == "false") {
+			return x.enableRepair(ctx, args[1] == "true")
+		}
 		if err := setSetting(ctx, x.process.Stdout, db, args[0], args[1]); err != nil {
 			return err
 		}

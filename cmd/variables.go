@@ -12,8 +12,9 @@ const (
 	database part = 1 << iota
 	queue         // Redis
 	registryHost
-	pages   // what web listens on
-	metrics // what producer and consumer listen on
+	gitlabHost // its token endpoint, for repairs
+	pages      // what web listens on
+	metrics    // what producer and consumer listen on
 	logging
 )
 
@@ -58,7 +59,7 @@ func (v variable) file() string {
 }
 
 func (c *configuration) variables() []variable {
-	return slices.Concat(c.serverVariables(), c.registryVariables(), c.ownVariables())
+	return slices.Concat(c.serverVariables(), c.registryVariables(), c.gitlabVariables(), c.ownVariables())
 }
 
 func (c *configuration) serverVariables() []variable {
@@ -114,6 +115,25 @@ func (c *configuration) registryVariables() []variable {
 		{
 			name: "REGMEND_REGISTRY_CA_FILE", part: registryHost, value: &c.registryCA,
 			help: "`file` with the certificates to trust besides the system's (PEM)",
+		},
+	}
+}
+
+func (c *configuration) gitlabVariables() []variable {
+	return []variable{
+		{
+			name: "REGMEND_GITLAB_URL", part: gitlabHost, value: &c.gitlabURL,
+			help: "GitLab's `URL`, https://gitlab.example.com: whom a consumer asks to make rows,\n" +
+				"where a repair is applied with --via gitlab",
+			check: checkGitLabURL,
+		},
+		{
+			name: "REGMEND_GITLAB_USERNAME", part: gitlabHost, value: &c.gitlabUsername,
+			help: "`user` of GitLab's, an administrator",
+		},
+		{
+			name: "REGMEND_GITLAB_PASSWORD", part: gitlabHost, secrecy: secret, value: &c.gitlabPassword,
+			help: "that user's password, or a personal access token",
 		},
 	}
 }

@@ -139,6 +139,7 @@ func (d *display) end() {
 	if d.drawn {
 		fmt.Fprintln(d.out)
 	}
+	d.drawn = false
 }
 
 // progressLine is the progress as text.

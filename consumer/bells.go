@@ -20,7 +20,7 @@ type bells struct {
 
 // rarelyFilled are the queues that have a bell.
 func rarelyFilled() []string {
-	return []string{tasks.QueueAdhoc, tasks.QueueRescue, tasks.QueueFlush, tasks.QueueSweep, tasks.QueueRetain}
+	return []string{tasks.QueueAdhoc, tasks.QueueRescue, tasks.QueueFlush, tasks.QueueSweep, tasks.QueueRetain, tasks.QueueRepair}
 }
 
 func newBells(rdb redis.UniversalClient) *bells {

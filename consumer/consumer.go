@@ -1,6 +1,6 @@
 // Package consumer works on the queues: it scans the projects of a batch,
-// stashes what it finds, and flushes the stash to Postgres; and it carries sweeps
-// through the registry's catalog on.
+// stashes what it finds, and flushes the stash to Postgres; it carries sweeps
+// through the registry's catalog on, and puts back what was lost.
 package consumer
 
 import (
@@ -53,6 +53,9 @@ type Config struct {
 	// Metrics receives what happens; default: a fresh one. The registry's client
 	// must tell it of each answer (Observe), or the brake sees nothing.
 	Metrics *Metrics
+	// GitLab makes the rows of repairs that are to be made by it; nil: this process
+	// has no credentials for it.
+	GitLab pusher
 }
 
 func (c Config) withDefaults() Config {
@@ -79,6 +82,7 @@ type Consumer struct {
 	claims    *claims.Claims
 	board     *board.Board
 	pool      *slots.Pool
+	repairs   *slots.Pool
 	deck      *deck
 	hands     *hands
 	bells     *bells
@@ -117,6 +121,7 @@ func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, reg 
 	}
 	rdb.AddHook(c.haste)
 	c.pool = slots.NewPool(rdb, cfg.Process, c.limits, log, cfg.Slots)
+	c.repairs = slots.NewRepairPool(rdb, cfg.Process, c.repairLimits, log, cfg.Slots)
 	c.deck = newDeck(func() int { return c.limits().Slots })
 	c.witness = &witness{log: log, db: db, board: c.board, registry: reg, control: &c.control}
 	c.doubts = &doubts{db: db, registry: reg, witness: c.witness}
@@ -126,7 +131,7 @@ func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, reg 
 	}
 	c.keeper = &keeper{
 		log: log, process: cfg.Process, watch: watch, board: c.board, gate: c.gate,
-		pool: c.pool, mender: c.mender,
+		pool: c.pool, repairs: c.repairs, mender: c.mender,
 	}
 	c.brakeman = &brakeman{
 		log: log, process: cfg.Process, db: db, watch: watch, board: c.board, rdb: rdb, metrics: cfg.Metrics,
@@ -156,13 +161,16 @@ func (c *Consumer) Run(ctx context.Context) error {
 	defer end()
 	parts, rest := errgroup.WithContext(rest)
 	parts.Go(func() error { return c.pool.Run(rest) })
+	parts.Go(func() error { return c.repairs.Run(rest) })
 	parts.Go(func() error { return c.keeper.run(rest) })
 	parts.Go(func() error { return c.callFlushes(rest) })
 	parts.Go(func() error { return c.keepClaims(rest) })
 	parts.Go(func() error { return c.brakeman.run(rest) })
 	parts.Go(func() error { return c.bells.run(rest) })
 
-	servers := []*asynq.Server{c.scanServer(), c.adhocServer(), c.rescueServer(), c.flushServer(), c.sweepServer(), c.retainServer()}
+	servers := []*asynq.Server{
+		c.scanServer(), c.adhocServer(), c.rescueServer(), c.flushServer(), c.sweepServer(), c.retainServer(), c.repairServer(),
+	}
 	if err := c.start(servers); err != nil {
 		end()
 		return errors.Join(err, ignoreCanceled(parts.Wait()))

@@ -8,6 +8,8 @@ import (
 
 	"regmend/shared/gitlab"
 	"regmend/shared/postgres"
+
+	"github.com/sirupsen/logrus"
 )
 
 // controlFor is how long a control is kept before another project that listed
@@ -70,6 +72,24 @@ func (j *job) prove(ctx context.Context, state postgres.State, suspect gitlab.Pr
 		return j.registryFailed(ctx, err)
 	}
 	return nil
+}
+
+// blamed returns nil if the error of a question about the project is the project's
+// own, else the reason the work has to end: the registry fails, and everyone holds.
+func (j *job) blamed(ctx context.Context, state postgres.State, p gitlab.Project, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	switch blame(err) {
+	case theRegistry:
+		j.log.WithFields(logrus.Fields{"project_id": p.ID, "full_path": p.FullPath}).WithError(err).
+			Warn("the registry fails; the work waits for it")
+		return j.mender.hold(ctx, err)
+	case unclear:
+		return j.prove(ctx, state, p)
+	default:
+		return nil
+	}
 }
 
 // registryFailed makes everyone hold if err is the registry's failure, and

@@ -206,3 +206,13 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	}
 }
+
+// underSlot does what asks the registry.
+func (j *job) underSlot(ctx context.Context, work func(context.Context) error) error {
+	ctx, release, err := j.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return work(ctx)
+}

@@ -44,6 +44,7 @@ type keeper struct {
 	board   *board.Board
 	gate    *gate
 	pool    *slots.Pool
+	repairs *slots.Pool
 	mender  *mender
 
 	seen   board.Notices // what the last look read
@@ -71,6 +72,7 @@ func (k *keeper) run(ctx context.Context) error {
 		select {
 		case <-changed:
 			k.pool.Wake()
+			k.repairs.Wake()
 		case <-tick.C:
 		case <-ctx.Done():
 			return mending.Wait()

@@ -43,6 +43,11 @@ func (c *Consumer) sweepServer() *asynq.Server {
 	return c.rareServer(1, tasks.QueueSweep)
 }
 
+// repairServer puts back and removes what repairs are about.
+func (c *Consumer) repairServer() *asynq.Server {
+	return c.rareServer(c.cfg.Workers, tasks.QueueRepair)
+}
+
 // retainServer removes old versions beside everything else.
 func (c *Consumer) retainServer() *asynq.Server {
 	return c.rareServer(1, tasks.QueueRetain)
@@ -103,6 +108,7 @@ func (c *Consumer) start(servers []*asynq.Server) error {
 	mux.HandleFunc(tasks.TypeFlush, c.handleFlush)
 	mux.HandleFunc(tasks.TypeSweep, c.handleSweep)
 	mux.HandleFunc(tasks.TypeRetain, c.handleRetain)
+	mux.HandleFunc(tasks.TypeRepair, c.handleRepair)
 	for i, server := range servers {
 		if err := server.Start(mux); err != nil {
 			c.bells.stop()

@@ -94,16 +94,6 @@ func (w *sweep) stage(ctx context.Context, state postgres.State) error {
 	}
 }
 
-// underSlot does what asks the registry.
-func (w *sweep) underSlot(ctx context.Context, work func(context.Context) error) error {
-	ctx, release, err := w.pool.Acquire(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
-	return work(ctx)
-}
-
 // look reads where the sweep is. One that is there no more is over.
 func (w *sweep) look(ctx context.Context) error {
 	at, err := w.db.Sweep(ctx)

@@ -198,14 +198,8 @@ func (v *visit) explain(ctx context.Context, p gitlab.Project, err error) error 
 		return err
 	}
 	log := v.log.WithFields(logrus.Fields{"project_id": p.ID, "full_path": p.FullPath}).WithError(err)
-	switch blame(err) {
-	case theRegistry:
-		log.Warn("the registry fails; the scan waits for it")
-		return v.mender.hold(ctx, err)
-	case unclear:
-		if err := v.prove(ctx, v.state, p); err != nil {
-			return err
-		}
+	if err := v.blamed(ctx, v.state, p, err); err != nil {
+		return err
 	}
 	log.Warn("the project cannot be listed; it is tried again later")
 	v.fail(p, err.Error())

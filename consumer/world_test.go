@@ -12,6 +12,7 @@ import (
 	"regmend/producer"
 	"regmend/shared/board"
 	"regmend/shared/claims"
+	"regmend/shared/jwtauth"
 	"regmend/shared/postgres"
 	"regmend/shared/postgres/postgrestest"
 	"regmend/shared/registry/registrytest"
@@ -37,8 +38,9 @@ type world struct {
 	log         logrus.FieldLogger
 	reach       reach
 	timing      timing
-	deadly      string // the registry path whose listing panics
-	workers     int    // of a consumer; 0: the default
+	deadly      string          // the registry path whose listing panics
+	workers     int             // of a consumer; 0: the default
+	token       *jwtauth.Client // of a consumer; nil: it has no credentials for GitLab
 	started     int
 }
 
@@ -220,6 +222,9 @@ func watched(ctx context.Context, db *postgres.DB, log logrus.FieldLogger, work 
 func (w *world) consumer() *running {
 	w.t.Helper()
 	cfg := consumer.Config{Workers: w.workers, Slots: w.timing.Slots, Claims: w.timing.Claims}
+	if w.token != nil {
+		cfg.GitLab = w.token
+	}
 	client := w.client(w.reach.Registry, wired(&cfg))
 	return w.run(func(ctx context.Context, db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, name string) error {
 		cfg.Process = name

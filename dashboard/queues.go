@@ -59,18 +59,20 @@ func refuseIllegible(w http.ResponseWriter) {
 
 // formatResult is tasks.FormatResult for a caller that may not say the type:
 // asynqmon's page of a single task does not. Only a flush counts what is written,
-// and only a sweep what it proved.
+// only a sweep what it proved, and only a repair what it applied.
 func formatResult(taskType string, result []byte) string {
 	if taskType != "" {
 		return tasks.FormatResult(taskType, result)
 	}
-	var is struct{ Written, Proven *int64 }
+	var is struct{ Written, Proven, Applied *int64 }
 	known := json.Unmarshal(result, &is) == nil
 	switch {
 	case known && is.Written != nil:
 		taskType = tasks.TypeFlush
 	case known && is.Proven != nil:
 		taskType = tasks.TypeSweep
+	case known && is.Applied != nil:
+		taskType = tasks.TypeRepair
 	default:
 		taskType = tasks.TypeScan
 	}

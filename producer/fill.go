@@ -147,7 +147,7 @@ func (p *Producer) queued(ctx context.Context) (load, error) {
 		if queue == tasks.QueueScan {
 			l.waiting = info.Pending + info.Scheduled + info.Retry
 		}
-		if queue != tasks.QueueSweep && queue != tasks.QueueRetain {
+		if queue != tasks.QueueSweep && queue != tasks.QueueRetain && queue != tasks.QueueRepair {
 			l.total += info.Pending + info.Active + info.Scheduled + info.Retry
 		}
 	}

@@ -9,6 +9,18 @@
 CREATE SCHEMA regmend;
 
 --
+-- Name: refuse_change(); Type: FUNCTION; Schema: regmend; Owner: -
+--
+
+CREATE FUNCTION regmend.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'regmend.% is only ever added to', TG_TABLE_NAME;
+END
+$$;
+
+--
 -- Name: brake_steps; Type: TABLE; Schema: regmend; Owner: -
 --
 
@@ -145,7 +157,8 @@ COMMENT ON COLUMN regmend.data_repair_details.snapshot IS 'Number of the version
 
 CREATE TABLE regmend.missing_repositories (
     project_id bigint NOT NULL,
-    name text NOT NULL
+    name text NOT NULL,
+    created_at timestamp with time zone
 );
 
 --
@@ -153,6 +166,202 @@ CREATE TABLE regmend.missing_repositories (
 --
 
 COMMENT ON COLUMN regmend.missing_repositories.name IS 'Relative to the project''s path, empty for its root repository';
+
+--
+-- Name: repair_audit; Type: TABLE; Schema: regmend; Owner: -
+--
+
+CREATE TABLE regmend.repair_audit (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    host text NOT NULL,
+    role text DEFAULT SESSION_USER NOT NULL,
+    action text NOT NULL,
+    plan_id bigint,
+    reason text DEFAULT ''::text NOT NULL,
+    what text NOT NULL,
+    CONSTRAINT apply_has_reason CHECK (((action <> 'apply'::text) OR (reason <> ''::text))),
+    CONSTRAINT is_about_a_plan CHECK (((plan_id IS NOT NULL) = (action = ANY (ARRAY['plan'::text, 'apply'::text, 'undo'::text])))),
+    CONSTRAINT repair_audit_action_check CHECK ((action = ANY (ARRAY['plan'::text, 'apply'::text, 'undo'::text, 'enable'::text, 'disable'::text]))),
+    CONSTRAINT repair_audit_actor_check CHECK ((actor <> ''::text)),
+    CONSTRAINT repair_audit_host_check CHECK ((host <> ''::text)),
+    CONSTRAINT repair_audit_what_check CHECK ((what <> ''::text))
+);
+
+--
+-- Name: repair_audit_id_seq; Type: SEQUENCE; Schema: regmend; Owner: -
+--
+
+ALTER TABLE regmend.repair_audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME regmend.repair_audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: repair_items; Type: TABLE; Schema: regmend; Owner: -
+--
+
+CREATE TABLE regmend.repair_items (
+    plan_id bigint NOT NULL,
+    number integer NOT NULL,
+    project_id bigint NOT NULL,
+    name text NOT NULL,
+    full_path text NOT NULL,
+    scan_number bigint NOT NULL,
+    snapshot integer,
+    repository_created_at timestamp with time zone,
+    refusals text[] DEFAULT '{}'::text[] NOT NULL,
+    state text NOT NULL,
+    reason text,
+    asked_at timestamp with time zone,
+    inserted_id bigint,
+    inserted jsonb,
+    doubt text,
+    verified_at timestamp with time zone,
+    rescan_after bigint,
+    order_id bigint,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT decided_by_an_order CHECK (((order_id IS NOT NULL) = (state <> ALL (ARRAY['refused'::text, 'open'::text])))),
+    CONSTRAINT inserted_is_whole CHECK ((((inserted_id IS NOT NULL) = (inserted IS NOT NULL)) AND ((inserted_id IS NOT NULL) = (state = ANY (ARRAY['applied'::text, 'undone'::text, 'kept'::text]))))),
+    CONSTRAINT left_has_reason CHECK (((state <> ALL (ARRAY['skipped'::text, 'failed'::text, 'kept'::text])) OR (reason IS NOT NULL))),
+    CONSTRAINT only_inserted_is_verified CHECK (((verified_at IS NULL) OR (inserted_id IS NOT NULL))),
+    CONSTRAINT refused_has_refusals CHECK (((state <> 'refused'::text) OR (refusals <> '{}'::text[]))),
+    CONSTRAINT repair_items_doubt_check CHECK ((doubt <> ''::text)),
+    CONSTRAINT repair_items_full_path_check CHECK ((full_path <> ''::text)),
+    CONSTRAINT repair_items_number_check CHECK ((number > 0)),
+    CONSTRAINT repair_items_project_id_check CHECK ((project_id > 0)),
+    CONSTRAINT repair_items_reason_check CHECK ((reason <> ''::text)),
+    CONSTRAINT repair_items_scan_number_check CHECK ((scan_number > 0)),
+    CONSTRAINT repair_items_state_check CHECK ((state = ANY (ARRAY['refused'::text, 'open'::text, 'applied'::text, 'skipped'::text, 'failed'::text, 'undone'::text, 'kept'::text])))
+);
+
+--
+-- Name: TABLE repair_items; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON TABLE regmend.repair_items IS 'The repositories of a plan; each is in one state';
+
+--
+-- Name: COLUMN repair_items.full_path; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.repair_items.full_path IS 'The project''s, when it was planned';
+
+--
+-- Name: COLUMN repair_items.scan_number; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.repair_items.scan_number IS 'Of the result that proves it missing';
+
+--
+-- Name: COLUMN repair_items.snapshot; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.repair_items.snapshot IS 'The listing that names it; NULL: not kept';
+
+--
+-- Name: COLUMN repair_items.refusals; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.repair_items.refusals IS 'What spoke against it when it was planned, accepted or not';
+
+--
+-- Name: COLUMN repair_items.asked_at; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.repair_items.asked_at IS 'When GitLab was first asked to make the row, by this server''s clock';
+
+--
+-- Name: COLUMN repair_items.inserted; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.repair_items.inserted IS 'The row as it was inserted: undo removes it only while it is that';
+
+--
+-- Name: COLUMN repair_items.doubt; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.repair_items.doubt IS 'Why the row may be somebody else''s: undo leaves it';
+
+--
+-- Name: COLUMN repair_items.rescan_after; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.repair_items.rescan_after IS 'A result of its project with a higher scan number has seen what was done';
+
+--
+-- Name: repair_plans; Type: TABLE; Schema: regmend; Owner: -
+--
+
+CREATE TABLE regmend.repair_plans (
+    id bigint NOT NULL,
+    run_id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    scope text NOT NULL,
+    accepted text[] DEFAULT '{}'::text[] NOT NULL,
+    state text DEFAULT 'planned'::text NOT NULL,
+    via text,
+    order_id bigint,
+    stopped text,
+    CONSTRAINT applying_has_a_way CHECK (((state <> 'applying'::text) OR (via IS NOT NULL))),
+    CONSTRAINT only_orders_stop CHECK (((stopped IS NULL) OR (order_id IS NOT NULL))),
+    CONSTRAINT ordered_is_ordered CHECK (((order_id IS NOT NULL) = (state <> 'planned'::text))),
+    CONSTRAINT repair_plans_created_by_check CHECK ((created_by <> ''::text)),
+    CONSTRAINT repair_plans_run_id_check CHECK ((run_id > 0)),
+    CONSTRAINT repair_plans_scope_check CHECK ((scope <> ''::text)),
+    CONSTRAINT repair_plans_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'applying'::text, 'undoing'::text]))),
+    CONSTRAINT repair_plans_stopped_check CHECK ((stopped <> ''::text)),
+    CONSTRAINT repair_plans_via_check CHECK ((via = ANY (ARRAY['sql'::text, 'gitlab'::text])))
+);
+
+--
+-- Name: TABLE repair_plans; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON TABLE regmend.repair_plans IS 'What is to be put back, and how far that is';
+
+--
+-- Name: COLUMN repair_plans.accepted; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.repair_plans.accepted IS 'Reasons to refuse an item that the operator accepted';
+
+--
+-- Name: COLUMN repair_plans.state; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.repair_plans.state IS 'What was ordered last; a plan that was undone is never applied again';
+
+--
+-- Name: COLUMN repair_plans.order_id; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.repair_plans.order_id IS 'The last order, in the audit; work of an older one is dropped';
+
+--
+-- Name: COLUMN repair_plans.stopped; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.repair_plans.stopped IS 'Why the order cannot go on; the next one begins anew';
+
+--
+-- Name: repair_plans_id_seq; Type: SEQUENCE; Schema: regmend; Owner: -
+--
+
+ALTER TABLE regmend.repair_plans ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME regmend.repair_plans_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 --
 -- Name: runs; Type: TABLE; Schema: regmend; Owner: -
@@ -239,10 +448,10 @@ CREATE TABLE regmend.settings (
     value text NOT NULL,
     changed_at timestamp with time zone DEFAULT now() NOT NULL,
     changed_by text DEFAULT SESSION_USER NOT NULL,
-    CONSTRAINT settings_key_check CHECK ((key = ANY (ARRAY['max_concurrency'::text, 'scan_enabled'::text, 'batch_size'::text, 'page_size'::text, 'stash_limit'::text, 'flush_after'::text, 'queue_minutes'::text, 'lap_interval'::text, 'witness_share'::text, 'scope'::text, 'strategy'::text, 'requests_per_second'::text, 'brake'::text, 'active_hours'::text, 'confirm_after'::text, 'min_age'::text, 'retain_snapshots'::text, 'retain_snapshots_for'::text, 'shrink_share'::text]))),
+    CONSTRAINT settings_key_check CHECK ((key = ANY (ARRAY['max_concurrency'::text, 'scan_enabled'::text, 'batch_size'::text, 'page_size'::text, 'stash_limit'::text, 'flush_after'::text, 'queue_minutes'::text, 'lap_interval'::text, 'witness_share'::text, 'scope'::text, 'strategy'::text, 'requests_per_second'::text, 'brake'::text, 'active_hours'::text, 'confirm_after'::text, 'min_age'::text, 'retain_snapshots'::text, 'retain_snapshots_for'::text, 'shrink_share'::text, 'repair_concurrency'::text, 'repair_enabled'::text]))),
     CONSTRAINT value_fits_key CHECK (
 CASE
-    WHEN (key = 'scan_enabled'::text) THEN (value = ANY (ARRAY['true'::text, 'false'::text]))
+    WHEN (key = ANY (ARRAY['scan_enabled'::text, 'repair_enabled'::text])) THEN (value = ANY (ARRAY['true'::text, 'false'::text]))
     WHEN (key = 'brake'::text) THEN (value = ANY (ARRAY['on'::text, 'off'::text]))
     WHEN (key = 'strategy'::text) THEN (value = ANY (ARRAY['project'::text, 'sweep'::text, 'auto'::text]))
     WHEN (key = ANY (ARRAY['flush_after'::text, 'lap_interval'::text, 'confirm_after'::text, 'min_age'::text, 'retain_snapshots_for'::text])) THEN (value ~ '^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$'::text)
@@ -560,6 +769,34 @@ ALTER TABLE ONLY regmend.missing_repositories
     ADD CONSTRAINT missing_repositories_pkey PRIMARY KEY (project_id, name);
 
 --
+-- Name: repair_audit repair_audit_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.repair_audit
+    ADD CONSTRAINT repair_audit_pkey PRIMARY KEY (id);
+
+--
+-- Name: repair_items repair_items_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.repair_items
+    ADD CONSTRAINT repair_items_pkey PRIMARY KEY (plan_id, number);
+
+--
+-- Name: repair_items repair_items_plan_id_project_id_name_key; Type: CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.repair_items
+    ADD CONSTRAINT repair_items_plan_id_project_id_name_key UNIQUE (plan_id, project_id, name);
+
+--
+-- Name: repair_plans repair_plans_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.repair_plans
+    ADD CONSTRAINT repair_plans_pkey PRIMARY KEY (id);
+
+--
 -- Name: runs runs_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
 --
 
@@ -668,6 +905,18 @@ CREATE INDEX data_repair_details_failed ON regmend.data_repair_details USING btr
 CREATE INDEX data_repair_details_missing ON regmend.data_repair_details USING btree (project_id) WHERE (missing_count > 0);
 
 --
+-- Name: repair_items_inserted; Type: INDEX; Schema: regmend; Owner: -
+--
+
+CREATE UNIQUE INDEX repair_items_inserted ON regmend.repair_items USING btree (inserted_id) WHERE (state = ANY (ARRAY['applied'::text, 'kept'::text]));
+
+--
+-- Name: repair_items_project; Type: INDEX; Schema: regmend; Owner: -
+--
+
+CREATE INDEX repair_items_project ON regmend.repair_items USING btree (project_id) WHERE (state = ANY (ARRAY['open'::text, 'applied'::text, 'kept'::text]));
+
+--
 -- Name: settings_history_key; Type: INDEX; Schema: regmend; Owner: -
 --
 
@@ -692,6 +941,12 @@ CREATE INDEX sweep_candidates_open ON regmend.sweep_candidates USING btree (scan
 CREATE UNIQUE INDEX sweeps_unfinished ON regmend.sweeps USING btree ((true)) WHERE (state = ANY (ARRAY['preparing'::text, 'walking'::text, 'judging'::text]));
 
 --
+-- Name: repair_audit append_only; Type: TRIGGER; Schema: regmend; Owner: -
+--
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON regmend.repair_audit FOR EACH STATEMENT EXECUTE FUNCTION regmend.refuse_change();
+
+--
 -- Name: data_repair_details data_repair_details_project_id_fkey; Type: FK CONSTRAINT; Schema: regmend; Owner: -
 --
 
@@ -704,6 +959,27 @@ ALTER TABLE ONLY regmend.data_repair_details
 
 ALTER TABLE ONLY regmend.missing_repositories
     ADD CONSTRAINT missing_repositories_project_id_fkey FOREIGN KEY (project_id) REFERENCES regmend.data_repair_details(project_id) ON DELETE CASCADE;
+
+--
+-- Name: repair_items repair_items_order_id_fkey; Type: FK CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.repair_items
+    ADD CONSTRAINT repair_items_order_id_fkey FOREIGN KEY (order_id) REFERENCES regmend.repair_audit(id);
+
+--
+-- Name: repair_items repair_items_plan_id_fkey; Type: FK CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.repair_items
+    ADD CONSTRAINT repair_items_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES regmend.repair_plans(id);
+
+--
+-- Name: repair_plans repair_plans_order_id_fkey; Type: FK CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.repair_plans
+    ADD CONSTRAINT repair_plans_order_id_fkey FOREIGN KEY (order_id) REFERENCES regmend.repair_audit(id);
 
 --
 -- Name: snapshots snapshots_digest_fkey; Type: FK CONSTRAINT; Schema: regmend; Owner: -

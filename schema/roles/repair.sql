@@ -1,5 +1,7 @@
--- What the repair will need on top of runtime.sql: to insert the rows that
--- were lost, and to delete the rows it inserted when that is undone.
+-- What `regmend repair apply` and `undo` need on top of runtime.sql, for the role
+-- of the consumers: to insert the rows that were lost, and to delete the rows they
+-- inserted. All else a role without it can do: plan, show, scan. With --via gitlab
+-- GitLab itself inserts, and apply does without it, too.
 --
 --   psql -v role=regmend_repair -d gitlabhq_production -f repair.sql
 --

@@ -11,6 +11,8 @@
 
 GRANT USAGE ON SCHEMA public TO :"role";
 GRANT SELECT ON public.projects, public.routes, public.container_repositories TO :"role";
+-- What speaks against a repair is read from these.
+GRANT SELECT ON public.project_features, public.container_expiration_policies, public.redirect_routes TO :"role";
 
 GRANT USAGE ON SCHEMA regmend TO :"role";
 GRANT SELECT ON ALL TABLES IN SCHEMA regmend TO :"role";
@@ -24,5 +26,7 @@ GRANT INSERT, UPDATE ON regmend.sweeps TO :"role";
 GRANT INSERT, UPDATE, DELETE ON regmend.sweep_projects, regmend.sweep_candidates, regmend.sweep_sample TO :"role";
 GRANT INSERT, DELETE ON regmend.unowned_repositories TO :"role";
 GRANT INSERT, DELETE ON regmend.brake_steps TO :"role";
+GRANT INSERT, UPDATE ON regmend.repair_plans, regmend.repair_items TO :"role";
+GRANT INSERT ON regmend.repair_audit TO :"role";
 GRANT INSERT ON regmend.settings_history, regmend.runs TO :"role";
 GRANT SELECT, USAGE, UPDATE ON SEQUENCE regmend.scan_number TO :"role";

@@ -63,6 +63,10 @@ func definitions() []definition {
 			func(s *Settings) *time.Duration { return &s.RetainSnapshotsFor }),
 		number("shrink_share", defaultShrinkShare, 0, 100, "percent by which listings may shrink; of many projects at once that shrink more nothing is written; 100: never",
 			func(s *Settings) *int { return &s.ShrinkShare }),
+		number("repair_concurrency", 1, 0, 100, "tasks of repairs at once over all consumers; 0 stops them",
+			func(s *Settings) *int { return &s.RepairConcurrency }),
+		either("repair_enabled", "true", "false", false, "the repair's feature flag: rows are put back and removed only while it is true",
+			func(s *Settings) *bool { return &s.RepairEnabled }),
 	}
 }
 

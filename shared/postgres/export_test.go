@@ -9,3 +9,6 @@ func (db *DB) Chop(keep, judge, candidates int) {
 
 // DropLeftovers is what steps do that end a sweep or begin one.
 func (db *DB) DropLeftovers(ctx context.Context) error { return db.dropLeftovers(ctx) }
+
+// CitedByRepair tells of a snapshot s whether a repair needs it.
+const CitedByRepair = citedByRepair

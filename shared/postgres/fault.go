@@ -72,7 +72,7 @@ FROM pg_class
 WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'regmend')
   AND relname IN ('runs', 'data_repair_details', 'missing_repositories', 'settings', 'settings_history', 'scan_number',
                   'sweeps', 'sweep_projects', 'sweep_candidates', 'sweep_sample', 'unowned_repositories',
-                  'snapshots', 'snapshot_contents', 'shrinkage')`
+                  'snapshots', 'snapshot_contents', 'shrinkage', 'repair_plans', 'repair_items', 'repair_audit')`
 
 // hasTables tells whether regmend's tables are there; where that cannot be
 // asked, it says so.

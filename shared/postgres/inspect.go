@@ -35,11 +35,9 @@ type Inspection struct {
 
 	// Rights of Role.
 	MayCreateSchema bool     `db:"may_create_schema"`
-	LacksSelect     []string `db:"-"`               // GitLab's tables it must read and may not
-	LacksRuntime    []string `db:"-"`               // what of regmend's schema it may not do that the runtime does
-	MayInsertRows   bool     `db:"may_insert_rows"` // into container_repositories: the repair
-	MayUseRowIDs    bool     `db:"may_use_row_ids"` // of its sequence: the repair
-	MayReference    bool     `db:"may_reference"`   // projects, for the foreign key
+	LacksSelect     []string `db:"-"`             // GitLab's tables it must read and may not
+	LacksRuntime    []string `db:"-"`             // what of regmend's schema it may not do that the runtime does
+	MayReference    bool     `db:"may_reference"` // projects, for the foreign key
 
 	ProjectsOwner string `db:"projects_owner"`
 	// OwnerLacks are the parts of regmend's schema that the owner of projects
@@ -68,14 +66,11 @@ SELECT current_setting('server_version') AS server_version,
        coalesce(pg_get_userbyid(projects.relowner), '') AS projects_owner,
        coalesce(has_table_privilege(projects.oid, 'REFERENCES'), false) AS may_reference,
        has_database_privilege(db.oid, 'CREATE') AS may_create_schema,
-       coalesce(has_table_privilege(repositories.oid, 'INSERT'), false) AS may_insert_rows,
-       coalesce(has_sequence_privilege(pg_get_serial_sequence(repositories.oid::regclass::text, 'id'), 'USAGE'), false) AS may_use_row_ids,
        NOT EXISTS (SELECT FROM pg_index i
                    WHERE i.indrelid = routes.oid AND pg_get_expr(i.indexprs, i.indrelid) LIKE 'lower((path)%') AS lacks_lower_path_index
 FROM pg_database db
 LEFT JOIN pg_class projects ON projects.oid = to_regclass('public.projects')
 LEFT JOIN pg_class routes ON routes.oid = to_regclass('public.routes')
-LEFT JOIN pg_class repositories ON repositories.oid = to_regclass('public.container_repositories')
 WHERE db.datname = current_database()`
 
 // needed are the columns of GitLab's that the statements of this package read.
@@ -127,7 +122,10 @@ FROM (VALUES
     ('sweep_projects', 'SELECT'), ('sweep_projects', 'INSERT'), ('sweep_projects', 'UPDATE'), ('sweep_projects', 'DELETE'),
     ('sweep_candidates', 'SELECT'), ('sweep_candidates', 'INSERT'), ('sweep_candidates', 'UPDATE'), ('sweep_candidates', 'DELETE'),
     ('sweep_sample', 'SELECT'), ('sweep_sample', 'INSERT'), ('sweep_sample', 'UPDATE'), ('sweep_sample', 'DELETE'),
-    ('unowned_repositories', 'SELECT'), ('unowned_repositories', 'INSERT'), ('unowned_repositories', 'DELETE')
+    ('unowned_repositories', 'SELECT'), ('unowned_repositories', 'INSERT'), ('unowned_repositories', 'DELETE'),
+    ('repair_plans', 'SELECT'), ('repair_plans', 'INSERT'), ('repair_plans', 'UPDATE'),
+    ('repair_items', 'SELECT'), ('repair_items', 'INSERT'), ('repair_items', 'UPDATE'),
+    ('repair_audit', 'SELECT'), ('repair_audit', 'INSERT')
 ) AS needed (name, privilege)
 JOIN pg_namespace n ON n.nspname = 'regmend'
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = needed.name

@@ -30,6 +30,9 @@ type Settings struct {
 	RetainSnapshots    int           // versions kept of a project
 	RetainSnapshotsFor time.Duration // after they were last seen; 0: however old
 	ShrinkShare        int           // percent by which listings may shrink
+
+	RepairConcurrency int // tasks of repairs at once over all consumers; 0 stops
+	RepairEnabled     bool
 }
 
 const defaultShrinkShare = 50

@@ -89,6 +89,20 @@ func (db *DB) Show(ctx context.Context, run Run, idOrFullPath string) (Detail, e
 	return row.detail(), db.fault(ctx, "read the project", err)
 }
 
+// ProjectID returns the ID of the project of that ID or full path, in any case;
+// gitlab.ErrNotFound if there is none.
+func (db *DB) ProjectID(ctx context.Context, idOrFullPath string) (int64, error) {
+	id, err := db.projectID(ctx, idOrFullPath)
+	if err != nil {
+		return 0, err
+	}
+	err = db.sql.GetContext(ctx, &id, `SELECT id FROM public.projects WHERE id = $1`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, noProject(idOrFullPath)
+	}
+	return id, db.fault(ctx, "look for the project", err)
+}
+
 func (db *DB) projectID(ctx context.Context, idOrFullPath string) (int64, error) {
 	if id, err := strconv.ParseInt(idOrFullPath, 10, 64); err == nil {
 		return id, nil

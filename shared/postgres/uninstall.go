@@ -8,15 +8,26 @@ import (
 	"github.com/lib/pq/pqerror"
 )
 
-// Tables go with their indexes and identity sequences.
+// Tables go with their indexes, triggers and identity sequences, and all at once:
+// they refer to each other. Functions are left for the end, as triggers call them.
 const selectObjects = `
-SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' WHEN 'v' THEN 'VIEW ' ELSE 'TABLE ' END || format('regmend.%I', c.relname)
-FROM pg_class c
-WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'regmend')
-  AND c.relkind IN ('r', 'p', 'v', 'S')
-  AND NOT EXISTS (SELECT FROM pg_depend d
-                  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i'))
-ORDER BY c.relkind DESC, c.relname IN ('data_repair_details', 'snapshot_contents'), c.relname`
+SELECT kind || string_agg(object, ', ' ORDER BY object)
+FROM (
+    SELECT CASE c.relkind WHEN 'v' THEN 1 WHEN 'S' THEN 3 ELSE 2 END AS turn,
+           CASE c.relkind WHEN 'v' THEN 'VIEW ' WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END AS kind,
+           format('regmend.%I', c.relname) AS object
+    FROM pg_class c
+    WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'regmend')
+      AND c.relkind IN ('r', 'p', 'v', 'S')
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i'))
+    UNION ALL
+    SELECT 4, 'FUNCTION ', format('regmend.%I(%s)', proname, pg_get_function_identity_arguments(oid))
+    FROM pg_proc
+    WHERE pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'regmend')
+) AS objects
+GROUP BY turn, kind
+ORDER BY turn`
 
 // Uninstall drops the schema regmend and nothing else: where something outside
 // depends on it, that is an error and nothing is dropped. It is no error if

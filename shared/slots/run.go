@@ -69,7 +69,7 @@ func (p *Pool) look(ctx context.Context, outage bool) bool {
 	defer cancel()
 	// A lease is counted from before it was asked for: Redis counts from later.
 	asked := time.Now()
-	a, err := q.put(ctx, p.rdb)
+	a, err := q.put(ctx, p.rdb, p.keys)
 	if err != nil {
 		if !outage {
 			p.log.WithError(err).Warn("redis is away: no slot is granted")

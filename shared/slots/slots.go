@@ -70,6 +70,7 @@ func (c Config) withDefaults() Config {
 // Pool hands out the slots of one process. It is safe for concurrent use.
 type Pool struct {
 	rdb     redis.UniversalClient
+	keys    keyspace
 	process string
 	limits  func() Limits
 	log     logrus.FieldLogger
@@ -86,6 +87,15 @@ type Pool struct {
 	waiting []*slot          // in the order of their coming
 	held    map[string]*slot // by token; granted and not yet released
 	back    map[string]bool  // tokens that Redis must still be told are free
+}
+
+// NewRepairPool makes the pool of this process that caps the tasks of repairs: slots
+// of their own, which have no rights to send requests with them.
+func NewRepairPool(rdb redis.UniversalClient, process string, limits func() Limits, log logrus.FieldLogger, cfg Config) *Pool {
+	cfg.Budget = nil
+	p := NewPool(rdb, process, limits, log, cfg)
+	p.keys = repairs()
+	return p
 }
 
 // slot is one right to scan, from being asked for to being given back.
@@ -107,6 +117,7 @@ type slot struct {
 func NewPool(rdb redis.UniversalClient, process string, limits func() Limits, log logrus.FieldLogger, cfg Config) *Pool {
 	return &Pool{
 		rdb:     rdb,
+		keys:    scans(),
 		process: process,
 		limits:  limits,
 		log:     log,
@@ -190,7 +201,7 @@ func (p *Pool) release(s *slot) {
 
 // InUse counts the slots that are held now, over all processes.
 func InUse(ctx context.Context, rdb redis.UniversalClient) (int, error) {
-	n, err := inUseScript.Run(ctx, rdb, []string{heldKey()}).Int()
+	n, err := inUseScript.Run(ctx, rdb, []string{scans().held}).Int()
 	if err != nil {
 		return 0, fmt.Errorf("count slots in use: %w", err)
 	}

@@ -170,12 +170,12 @@ type answer struct {
 }
 
 // put asks the question.
-func (q question) put(ctx context.Context, rdb redis.UniversalClient) (answer, error) {
+func (q question) put(ctx context.Context, rdb redis.UniversalClient, keys keyspace) (answer, error) {
 	text, err := json.Marshal(q)
 	if err != nil {
 		return answer{}, err
 	}
-	reply, err := syncScript.Run(ctx, rdb, keys(), text).Slice()
+	reply, err := syncScript.Run(ctx, rdb, keys.all(), text).Slice()
 	if err != nil {
 		return answer{}, err
 	}

@@ -34,6 +34,17 @@ func sweepBatch(s Sweep) Batch {
 	return Batch{Name: fmt.Sprintf("run%d.sweep%d", s.Run, s.Sweep)}
 }
 
+// repairBatch is the batch of some items of an order.
+func repairBatch(r Repair) Batch {
+	return Batch{Name: fmt.Sprintf("run%d.repair%d.order%d.%d", r.Run, r.Plan, r.Order, r.From)}
+}
+
+// RescanBatch is the batch that scans the projects of some items of an order once
+// more, since what was done was in force at scan number after.
+func RescanBatch(r Repair, after int64) Batch {
+	return Batch{Name: fmt.Sprintf("%s.rescan%d", repairBatch(r).Name, after)}
+}
+
 // String is "name.generation", the task's ID. asynq refuses an ID in every
 // state its task can be in, so a batch that is enqueued again needs a new one.
 func (b Batch) String() string { return b.Name + "." + strconv.Itoa(b.Generation) }

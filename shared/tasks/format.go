@@ -56,6 +56,12 @@ func FormatPayload(taskType string, payload []byte) string {
 		return fmt.Sprintf("sweep %d through the registry's catalog, run %d", s.Sweep, s.Run)
 	case TypeRetain:
 		return "removal of old versions of what projects list"
+	case TypeRepair:
+		r, err := DecodeRepair(payload)
+		if err != nil {
+			return err.Error()
+		}
+		return r.words()
 	default:
 		return fmt.Sprintf("unknown task type %q", taskType)
 	}
@@ -88,6 +94,8 @@ func FormatResult(taskType string, result []byte) string {
 		return words[Swept](result)
 	case TypeRetain:
 		return words[Retained](result)
+	case TypeRepair:
+		return words[Repaired](result)
 	default:
 		return fmt.Sprintf("unknown task type %q", taskType)
 	}

@@ -103,7 +103,7 @@ func enqueue(ctx context.Context, client *asynq.Client, b Batch, task *asynq.Tas
 	return true, nil
 }
 
-// Requeue enqueues the batch of that payload, a scan's or a sweep's, to be taken
+// Requeue enqueues the batch of that payload, whatever it is of, to be taken
 // up again before all others. enqueued tells that it was not there, ended that it
 // was and is over: completed, or archived.
 func Requeue(ctx context.Context, rdb redis.UniversalClient, b Batch, payload []byte) (enqueued, ended bool, err error) {
@@ -126,6 +126,10 @@ func again(b Batch, payload []byte) (queue string, task *asynq.Task, err error) 
 		task, err := NewSweep(b, s)
 		return QueueSweep, task, err
 	}
+	if r, err := DecodeRepair(payload); err == nil {
+		task, err := NewRepair(QueueRescue, b, r)
+		return QueueRescue, task, err
+	}
 	s, err := DecodeScan(payload)
 	if err != nil {
 		return "", nil, err
@@ -147,16 +151,16 @@ func over(rdb redis.UniversalClient, queue string, b Batch) (bool, error) {
 	return task.State == asynq.TaskStateCompleted || task.State == asynq.TaskStateArchived, nil
 }
 
-// Running is a scan or a sweep that the queue believes to be running.
+// Running is a batch that the queue believes to be running.
 type Running struct {
 	Batch   Batch
 	Payload []byte
 }
 
-// Active lists the scans and sweeps that the queues believe to be running.
+// Active lists the batches that the queues believe to be running.
 func Active(ctx context.Context, rdb redis.UniversalClient) (running []Running, err error) {
 	defer illegible(&err)
-	lengths, err := lengths(ctx, rdb, "active", QueueScan, QueueAdhoc, QueueRescue, QueueSweep)
+	lengths, err := lengths(ctx, rdb, "active", QueueScan, QueueAdhoc, QueueRescue, QueueSweep, QueueRepair)
 	if err != nil {
 		return nil, err
 	}

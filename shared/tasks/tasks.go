@@ -21,6 +21,7 @@ const (
 	TypeSweep = "sweep"
 	// TypeRetain removes old versions of what projects list.
 	TypeRetain = "retain"
+	TypeRepair = "repair"
 )
 
 // Queues.
@@ -30,18 +31,20 @@ const (
 	// QueueAdhoc holds what operators enqueue; it goes first.
 	QueueAdhoc = "adhoc"
 	// QueueRescue holds the batches of processes that died, QueueSweep the sweep
-	// there is, QueueRetain the removal of old versions. They and QueueFlush have Servers of their own: one Server shares
+	// there is, QueueRetain the removal of old versions, QueueRepair what is put back
+	// or removed. They and QueueFlush have Servers of their own: one Server shares
 	// its workers over all its queues, so they would wait behind scans that wait
 	// for a slot.
 	QueueRescue = "rescue"
 	QueueFlush  = "flush"
 	QueueSweep  = "sweep"
 	QueueRetain = "retain"
+	QueueRepair = "repair"
 )
 
 // Queues are all of them, in the order in which they are shown.
 func Queues() []string {
-	return []string{QueueSweep, QueueRescue, QueueAdhoc, QueueScan, QueueFlush, QueueRetain}
+	return []string{QueueRepair, QueueSweep, QueueRescue, QueueAdhoc, QueueScan, QueueFlush, QueueRetain}
 }
 
 // MaxProjects is how many projects one scan task may name.
