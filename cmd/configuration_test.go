@@ -31,6 +31,9 @@ func TestEveryVariableOfTheContract(t *testing.T) {
 		// Beyond the contract.
 		{"REGMEND_REGISTRY_TOKEN_REALM", flag, !secret},
 		{"REGMEND_REGISTRY_CA_FILE", flag, !secret},
+		{"REGMEND_GITLAB_URL", flag, !secret},
+		{"REGMEND_GITLAB_USERNAME", flag, !secret},
+		{"REGMEND_GITLAB_PASSWORD", !flag, secret},
 	} {
 		want[v.Name] = v
 	}

@@ -117,3 +117,11 @@ func (p price) Text() string {
 func JudgeKindness(state postgres.State, now time.Time) []string {
 	return lines(judgeKindness(state, now))
 }
+
+func JudgeRepair(r postgres.RepairRights, differences []string) string {
+	return judgeRepair(r, differences).String()
+}
+
+func RepairBar(p postgres.Plan, columns int) string { return repairBar(p, columns) }
+
+func RepairOver(p postgres.Plan) bool { return over(p) }

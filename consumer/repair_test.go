@@ -70,8 +70,9 @@ func (w *world) order(run postgres.Run, plan int64, action string, via postgres.
 	return order
 }
 
-func (w *world) apply(run postgres.Run, plan int64) postgres.Order {
-	return w.order(run, plan, postgres.ActionApply, postgres.ViaSQL, 10)
+func (w *world) apply(run postgres.Run, plan int64) {
+	w.t.Helper()
+	w.order(run, plan, postgres.ActionApply, postgres.ViaSQL, 10)
 }
 
 // repaired is how far the plan is; it has to add up at any time.

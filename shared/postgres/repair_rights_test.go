@@ -65,8 +65,18 @@ func TestRepair_TheThirdRolesGrantsAreEnoughAndNeeded(t *testing.T) {
 	if d, err := db.Restore(t.Context(), run, order, 1); err != nil || d.State != postgres.ItemApplied {
 		t.Fatalf("Restore() = %+v, %v", d, err)
 	}
+	// It need not read what refers to the row to leave that alone.
+	r.Exec(t, `CREATE TABLE states (id bigint REFERENCES container_repositories ON DELETE CASCADE)`)
+	r.Exec(t, `INSERT INTO states SELECT id FROM container_repositories WHERE name = 'lost'`)
 	undo, err := db.Begin(t.Context(), run, postgres.Order{Plan: plan.ID, Action: postgres.ActionUndo}, operator)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := db.Remove(t.Context(), run, undo, 1); err != nil || d.State != postgres.ItemKept || d.Reason != "something refers to it" {
+		t.Errorf("Remove() of what is referred to = %+v, %v", d, err)
+	}
+	r.Exec(t, `DELETE FROM states`)
+	if undo, err = db.Begin(t.Context(), run, undo, operator); err != nil {
 		t.Fatal(err)
 	}
 	if d, err := db.Remove(t.Context(), run, undo, 1); err != nil || d.State != postgres.ItemUndone {

@@ -34,9 +34,11 @@ func TestRepair_WhatSpeaksAgainstAnItemIsSaid(t *testing.T) {
 		"another path was another's":    {other + `4711, 'Project', 'group/app-aa', now(), now())`, nil},
 		"its path is not valid":         {`UPDATE regmend.missing_repositories SET name = 'a..b'`, []gitlab.Refusal{gitlab.RefusedPath}},
 		"it was renamed":                {`UPDATE routes SET path = 'Group/else' WHERE source_type = 'Project'`, []gitlab.Refusal{gitlab.RefusedRenaming}},
-		"all at once": {`UPDATE projects SET pending_delete = true, marked_for_deletion_at = current_date, created_at = now();
-			UPDATE project_features SET container_registry_access_level = 0`,
-			[]gitlab.Refusal{gitlab.RefusedDeletion, gitlab.RefusedMarked, gitlab.RefusedRegistry, gitlab.RefusedReuse}},
+		"all at once": {
+			`UPDATE projects SET pending_delete = true, marked_for_deletion_at = current_date, created_at = now();
+			 UPDATE project_features SET container_registry_access_level = 0`,
+			[]gitlab.Refusal{gitlab.RefusedDeletion, gitlab.RefusedMarked, gitlab.RefusedRegistry, gitlab.RefusedReuse},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -194,7 +196,7 @@ func TestRepair_EverythingIsLookedAtAgainRightBefore(t *testing.T) {
 			s.Exec(t, test.change)
 			before := s.gitlabs(t)
 			s.restore(t, o, 1)
-			if got := s.state(t, p.ID, 1); !strings.HasPrefix(got, strings.SplitN(test.want, ",", 2)[0]) {
+			if got := s.first(t, p.ID); !strings.HasPrefix(got, strings.SplitN(test.want, ",", 2)[0]) {
 				t.Errorf("the item is %s, want %s", got, test.want)
 			}
 			if got := s.gitlabs(t); got != before {

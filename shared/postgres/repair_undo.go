@@ -16,6 +16,8 @@ type reference struct {
 	Column string `db:"col"`      // quoted
 }
 
+// Only what the role may read: of the rest the foreign keys themselves tell, when
+// the row is deleted.
 const selectReferences = `
 SELECT format('%I.%I', n.nspname, t.relname) AS referrer, format('%I', a.attname) AS col
 FROM pg_constraint c
@@ -23,6 +25,7 @@ JOIN pg_class t ON t.oid = c.conrelid
 JOIN pg_namespace n ON n.oid = t.relnamespace
 JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = ANY (c.conkey)
 WHERE c.contype = 'f' AND c.confrelid = to_regclass('public.container_repositories') AND c.conparentid = 0
+  AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(t.oid, 'SELECT')
 ORDER BY 1, 2`
 
 // collateral counts the rows of other tables that this session has changed and not

@@ -8,6 +8,7 @@ import (
 
 	"regmend/shared/gitlab"
 	"regmend/shared/postgres"
+	"regmend/shared/postgres/postgrestest"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -57,7 +58,7 @@ func TestRepair_UndoKeepsWhatSomebodyTouched(t *testing.T) {
 			if got := s.gitlabs(t); got != before {
 				t.Errorf("GitLab's tables were changed:\n%s", got)
 			}
-			if got := s.state(t, undo.Plan, 1); !strings.HasPrefix(got, "kept: ") {
+			if got := s.first(t, undo.Plan); !strings.HasPrefix(got, "kept: ") {
 				t.Errorf("the item is %s", got)
 			}
 		})
@@ -112,8 +113,14 @@ func TestRepair_UndoSeesWhatHappensAtTheSameMoment(t *testing.T) {
 // blocked waits until a statement waits for a lock.
 func (s *suite) blocked(t *testing.T) {
 	t.Helper()
-	until(t, "somebody waits for a lock", func() bool {
-		return s.Value(t, `SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == "true"
+	s.waiting(t, 1)
+}
+
+// waiting waits until so many statements wait for locks.
+func (s *suite) waiting(t *testing.T, n int) {
+	t.Helper()
+	until(t, "statements to wait for locks", func() bool {
+		return s.Value(t, `SELECT count(*) >= $1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`, n) == "true"
 	})
 }
 
@@ -196,11 +203,46 @@ func TestRepair_AnOrderMakesTheOneBeforeVoid(t *testing.T) {
 	if _, err := s.DB.Restore(t.Context(), s.run, o, 1); err == nil {
 		t.Error("an item was restored after undo had begun")
 	}
-	if err := s.DB.Leave(t.Context(), o, 1, postgres.ItemFailed, "late"); err != nil || s.state(t, o.Plan, 1) != "open" {
+	if err := s.DB.Leave(t.Context(), o, 1, postgres.ItemFailed, "late"); err != nil || s.first(t, o.Plan) != "open" {
 		t.Errorf("an item of a void order was decided, %v", err)
 	}
 	if spans, err := s.DB.Spans(t.Context(), undo, 10); err != nil || len(spans) > 0 {
 		t.Errorf("Spans() = %v, %v, want nothing to undo", spans, err)
+	}
+}
+
+// An undo that is ordered while an item is being inserted finds it inserted.
+func TestRepair_AnUndoWaitsForTheItemsThatAreBeingInserted(t *testing.T) {
+	s := lost(t, 1)
+	o := s.apply(t, s.plan(t).ID)
+	theirs := s.SQL.MustBegin()
+	theirs.MustExec(`INSERT INTO container_repositories (project_id, name, created_at, updated_at) SELECT id, 'lost', now(), now() FROM projects`)
+	restored := make(chan postgres.Decided, 1)
+	go func() {
+		d, err := s.DB.Restore(t.Context(), s.run, o, 1)
+		if err != nil {
+			t.Errorf("Restore() = %v", err)
+		}
+		restored <- d
+	}()
+	s.waiting(t, 1)
+	begun := make(chan postgres.Order, 1)
+	go func() {
+		undo, err := s.DB.Begin(t.Context(), s.run, postgres.Order{Plan: o.Plan, Action: postgres.ActionUndo}, operator)
+		if err != nil {
+			t.Errorf("Begin() = %v", err)
+		}
+		begun <- undo
+	}()
+	s.waiting(t, 2)
+	if err := theirs.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if d := <-restored; d.State != postgres.ItemApplied {
+		t.Errorf("Restore() = %+v", d)
+	}
+	if spans, err := s.DB.Spans(t.Context(), <-begun, 10); err != nil || len(spans) != 1 {
+		t.Errorf("Spans() = %v, %v, want the one that was inserted", spans, err)
 	}
 }
 
@@ -231,7 +273,7 @@ func TestRepair_WhatFailedIsTriedAgainAndOnlyThat(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.DB.Leave(t.Context(), o, 1, postgres.ItemFailed, "late"); err != nil || s.state(t, o.Plan, 1) != "applied" {
+	if err := s.DB.Leave(t.Context(), o, 1, postgres.ItemFailed, "late"); err != nil || s.first(t, o.Plan) != "applied" {
 		t.Errorf("an item that was applied failed afterwards, %v", err)
 	}
 	if p, err := s.DB.Plan(t.Context(), o.Plan); err != nil || p.Counts.Planned() != 4 || p.Counts != (postgres.RepairCounts{Open: 1, Applied: 1, Skipped: 1, Failed: 1, Unverified: 1}) {
@@ -372,4 +414,70 @@ func TestRepair_WhatGitLabMadeIsJournalled(t *testing.T) {
 			t.Errorf("Ask() = %+v, %v", asked, err)
 		}
 	})
+}
+
+// The project is deleted between the look at it and the insert.
+func TestRepair_AProjectDeletedAtTheSameMomentIsAValueThatTheDatabaseRefuses(t *testing.T) {
+	s := lost(t, 1)
+	o := s.apply(t, s.plan(t).ID)
+	theirs := s.SQL.MustBegin()
+	theirs.MustExec(`DELETE FROM project_features; DELETE FROM projects`)
+	result := make(chan error, 1)
+	go func() {
+		_, err := s.DB.Restore(t.Context(), s.run, o, 1)
+		result <- err
+	}()
+	s.blocked(t)
+	if err := theirs.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-result; !postgres.Refused(err) {
+		t.Errorf("Restore() = %v, want it refused", err)
+	}
+	if got := s.first(t, o.Plan); got != "open" {
+		t.Errorf("the item is %s, want what was done with it undone", got)
+	}
+}
+
+// The connection is cut when the server has replied to the commit: what it did is
+// there, and not done again. So it is where the commit itself is lost.
+func TestRepair_ALostCommitIsHarmless(t *testing.T) {
+	s := lost(t, 4)
+	o := s.apply(t, s.plan(t).ID)
+	p, url := proxied(t, s.URL)
+	db := postgrestest.Open(t, url)
+	try := func(work func() (postgres.Decided, error), want postgres.Decided) {
+		t.Helper()
+		if d, err := work(); err == nil {
+			t.Errorf("the commit was answered: %+v", d)
+		}
+		d, err := work()
+		if d.Row = 0; err != nil || d != want {
+			t.Errorf("tried again: %+v, %v, want %+v", d, err, want)
+		}
+	}
+	restore := func(n int) func() (postgres.Decided, error) {
+		return func() (postgres.Decided, error) { return db.Restore(t.Context(), s.run, o, n) }
+	}
+	for n := 1; n <= 4; n += 2 {
+		p.LoseReply("COMMIT", 1)
+		try(restore(n), postgres.Decided{})
+		p.LoseRequest("COMMIT", 1)
+		try(restore(n+1), postgres.Decided{State: postgres.ItemApplied})
+	}
+	journalled := `SELECT count(*) || ' ' || (SELECT count(*) FROM regmend.repair_items i JOIN container_repositories c
+		ON c.id = i.inserted_id AND to_jsonb(c) = i.inserted) FROM container_repositories`
+	if got := s.Value(t, journalled); got != "4 4" {
+		t.Errorf("rows and journalled ones = %s, want 4 4", got)
+	}
+	undo := s.order(t, o.Plan, postgres.ActionUndo)
+	for n := 1; n <= 4; n += 2 {
+		p.LoseReply("COMMIT", 1)
+		try(func() (postgres.Decided, error) { return db.Remove(t.Context(), s.run, undo, n) }, postgres.Decided{})
+		p.LoseRequest("COMMIT", 1)
+		try(func() (postgres.Decided, error) { return db.Remove(t.Context(), s.run, undo, n+1) }, postgres.Decided{State: postgres.ItemUndone})
+	}
+	if got := s.Value(t, journalled); got != "0 0" {
+		t.Errorf("rows and journalled ones = %s, want none", got)
+	}
 }

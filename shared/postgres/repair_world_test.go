@@ -102,10 +102,10 @@ SELECT jsonb_build_object(
     'ids', (SELECT last_value FROM container_repositories_id_seq))::text`)
 }
 
-// state is an item's in the table.
-func (s *suite) state(t *testing.T, plan int64, number int) string {
+// first is the state of the plan's first item in the table.
+func (s *suite) first(t *testing.T, plan int64) string {
 	t.Helper()
-	return s.Value(t, `SELECT state || coalesce(': ' || reason, '') FROM regmend.repair_items WHERE plan_id = $1 AND number = $2`, plan, number)
+	return s.Value(t, `SELECT state || coalesce(': ' || reason, '') FROM regmend.repair_items WHERE plan_id = $1 AND number = 1`, plan)
 }
 
 func wantRefusals(t *testing.T, s *suite, plan int64, want ...gitlab.Refusal) {

@@ -31,6 +31,7 @@ func TestSettingsHaveTheDocumentedDefaults(t *testing.T) {
 		QueueMinutes: 5, LapInterval: 10 * time.Minute, WitnessShare: 50,
 		Strategy: postgres.StrategyProject, Brake: true,
 		RetainSnapshots: 10, RetainSnapshotsFor: 90 * 24 * time.Hour, ShrinkShare: 50,
+		RepairConcurrency: 1,
 	}
 	if diff := cmp.Diff(want, state(t, db).Settings); diff != "" {
 		t.Errorf("Settings (-want +got):\n%s", diff)
@@ -46,7 +47,7 @@ func TestSettingsHaveTheDocumentedDefaults(t *testing.T) {
 		}
 		shown = append(shown, s.Key+"="+s.Value)
 	}
-	if got, want := strings.Join(shown, " "), "max_concurrency=2 scan_enabled=false batch_size=100 page_size=1000 stash_limit=1000 flush_after=5s queue_minutes=5 lap_interval=10m witness_share=50 scope= strategy=project requests_per_second=0 brake=on active_hours= retain_snapshots=10 retain_snapshots_for=2160h shrink_share=50"; got != want {
+	if got, want := strings.Join(shown, " "), "max_concurrency=2 scan_enabled=false batch_size=100 page_size=1000 stash_limit=1000 flush_after=5s queue_minutes=5 lap_interval=10m witness_share=50 scope= strategy=project requests_per_second=0 brake=on active_hours= retain_snapshots=10 retain_snapshots_for=2160h shrink_share=50 repair_concurrency=1 repair_enabled=false"; got != want {
 		t.Errorf("Settings() = %s, want %s", got, want)
 	}
 }
@@ -85,6 +86,7 @@ func TestSetIsInForceAndNoted(t *testing.T) {
 		FlushAfter: 90 * time.Second, QueueMinutes: 5, LapInterval: 2 * time.Hour, WitnessShare: 50,
 		Strategy: postgres.StrategySweep, PerSecond: 25, ActiveHours: hours(t, "22:00-06:00,12:00-13:30 Europe/Berlin"),
 		RetainSnapshots: 3, RetainSnapshotsFor: 0, ShrinkShare: 100,
+		RepairConcurrency: 1,
 	}
 	if diff := cmp.Diff(want, state(t, db).Settings); diff != "" {
 		t.Errorf("Settings (-want +got):\n%s", diff)

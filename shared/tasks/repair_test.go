@@ -6,8 +6,6 @@ import (
 
 	"regmend/shared/servers/redistest"
 	"regmend/shared/tasks"
-
-	"github.com/hibiken/asynq"
 )
 
 func TestRepairPayload(t *testing.T) {
@@ -34,7 +32,6 @@ func TestRepairPayload(t *testing.T) {
 func TestARepairsItemsHaveOneTask(t *testing.T) {
 	ctx := context.Background()
 	rdb := redistest.New(t)
-	inspector := asynq.NewInspectorFromRedisClient(rdb)
 	task := tasks.Repair{Run: 3, Plan: 5, Order: 7, From: 1, To: 100}
 	for range 2 {
 		if err := tasks.EnqueueRepair(ctx, rdb, task); err != nil {
@@ -44,7 +41,7 @@ func TestARepairsItemsHaveOneTask(t *testing.T) {
 	if n, err := tasks.Waiting(ctx, rdb, tasks.QueueRepair); err != nil || n != 1 {
 		t.Errorf("%d tasks wait, %v, want 1", n, err)
 	}
-	running := active(t, newServer(rdb, tasks.QueueRepair), inspector)
+	running := active(t, newServer(rdb, tasks.QueueRepair), rdb)
 	if len(running) != 1 {
 		t.Fatalf("Active() = %v", running)
 	}
