@@ -41,10 +41,17 @@ they never run more scans at once than the setting max_concurrency allows.`,
 // a consumer makes much garbage and holds few megabytes.
 const gcPercent = 300
 
+// memoryLimit makes it run more often again where much is held, as of a project of
+// very many repositories.
+const memoryLimit = 40 << 20
+
 // collectLess leaves alone what the environment says.
 func (x *parts) collectLess() {
 	if _, told := environment(x.process.Environ)["GOGC"]; !told {
 		debug.SetGCPercent(gcPercent)
+	}
+	if _, told := environment(x.process.Environ)["GOMEMLIMIT"]; !told {
+		debug.SetMemoryLimit(memoryLimit)
 	}
 }
 

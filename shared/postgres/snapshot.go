@@ -181,10 +181,15 @@ func (n *numbered) note(listings []wholeListing, d decision, lost map[int64]bool
 	}
 }
 
+// The rows are locked: what was found is still there.
 const updateSnapshot = `
-UPDATE regmend.data_repair_details d SET snapshot = found.snapshot
-FROM unnest($1::bigint[], $2::integer[]) AS found (project_id, snapshot)
-WHERE d.project_id = found.project_id`
+UPDATE regmend.data_repair_details d SET snapshot = told.snapshot
+FROM (
+    SELECT row.ctid, found.snapshot
+    FROM unnest($1::bigint[], $2::integer[]) AS found (project_id, snapshot)
+    CROSS JOIN LATERAL (SELECT ctid FROM regmend.data_repair_details WHERE project_id = found.project_id LIMIT 1) AS row
+) AS told
+WHERE d.ctid = told.ctid`
 
 func (n *numbered) write(ctx context.Context, tx *sqlx.Tx) error {
 	if len(n.projects) == 0 {

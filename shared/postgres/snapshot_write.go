@@ -28,10 +28,19 @@ ORDER BY project_id
 ON CONFLICT (project_id, number) DO NOTHING
 RETURNING project_id`
 
+	// Each is looked up by itself, see trust.go, and locked first: a row that
+	// moves meanwhile would not be found.
 	updateSeen = `
-UPDATE regmend.snapshots s SET last_seen_at = now(), last_scan_number = found.scan_number
-FROM unnest($1::bigint[], $2::integer[], $3::bigint[]) AS found (project_id, number, scan_number)
-WHERE s.project_id = found.project_id AND s.number = found.number AND s.last_scan_number < found.scan_number`
+UPDATE regmend.snapshots s SET last_seen_at = now(), last_scan_number = seen.scan_number
+FROM (
+    SELECT v.ctid, found.scan_number
+    FROM unnest($1::bigint[], $2::integer[], $3::bigint[]) AS found (project_id, number, scan_number)
+    CROSS JOIN LATERAL (SELECT ctid FROM regmend.snapshots
+                        WHERE project_id = found.project_id AND number = found.number AND last_scan_number < found.scan_number
+                        LIMIT 1 FOR UPDATE) AS v
+    ORDER BY found.project_id
+) AS seen
+WHERE s.ctid = seen.ctid`
 )
 
 // write writes what was decided. lost are projects of which somebody else added
