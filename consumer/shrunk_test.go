@@ -15,7 +15,7 @@ import (
 func TestListingsThatShrinkForManyProjectsHoldTheRun(t *testing.T) {
 	const projects = 300
 	w := newWorld(t)
-	first := w.projects(projects)
+	w.projects(projects)
 	w.set("witness_share", "0")
 	run := w.begin()
 	w.producer()
@@ -28,7 +28,7 @@ func TestListingsThatShrinkForManyProjectsHoldTheRun(t *testing.T) {
 		w.registry.Delete(app(i) + "/web")
 		w.registry.Delete(app(i) + "/lost")
 	}
-	w.again(run, first, projects)
+	w.again(run)
 	w.await("everything holds", w.holds(board.HoldShrunk))
 	reason := w.hold().Reason
 	for _, want := range []string{"listings that could be compared shrank by more than 50 %", "regmend run accept-shrink", "regmend run new"} {
@@ -63,11 +63,11 @@ const shrunkFor = patience / 4
 func TestARunThatHoldsIsEndedByANewOne(t *testing.T) {
 	const projects = 300
 	w := newWorld(t)
-	first := w.projects(projects)
+	w.projects(projects)
 	w.set("witness_share", "0")
 	run := w.begin()
 	w.consumer()
-	w.again(run, first, projects)
+	w.again(run)
 	w.await("all are done", w.completed(projects))
 	removed := map[string]bool{}
 	for i := 10; i < projects; i += 10 {
@@ -76,14 +76,14 @@ func TestARunThatHoldsIsEndedByANewOne(t *testing.T) {
 			removed[app(i)+name] = true
 		}
 	}
-	w.again(run, first, projects)
+	w.again(run)
 	w.await("everything holds", w.holds(board.HoldShrunk))
 
 	for path := range removed {
 		w.registry.Push(path, "latest")
 	}
 	next := w.begin()
-	w.again(next, first, projects)
+	w.again(next)
 	w.await("the new run is done", w.completed(projects))
 	w.await("nothing holds", w.holds(""))
 	w.checkApps(projects)
@@ -93,15 +93,15 @@ func TestARunThatHoldsIsEndedByANewOne(t *testing.T) {
 }
 
 // again enqueues all projects, done or not.
-func (w *world) again(run postgres.Run, first int64, projects int) {
+func (w *world) again(run postgres.Run) {
 	w.t.Helper()
 	state, err := w.DB.State(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	var ids []int64
-	for i := range projects {
-		ids = append(ids, first+int64(i))
+	if err := w.SQL.SelectContext(w.t.Context(), &ids, `SELECT id FROM public.projects ORDER BY id`); err != nil {
+		w.t.Fatal(err)
 	}
 	w.enqueue(fmt.Sprintf("again-%d", state.Scan), tasks.Scan{Run: run.ID, IDs: ids, After: state.Scan})
 }
