@@ -68,21 +68,24 @@ type version struct {
 	LastScan  int64  `db:"last_scan_number"`
 }
 
+// Where no project from the first to the last has a version, which is so as long as
+// results are the first ones, that is all that is looked up.
 const selectLatest = `
 SELECT found.project_id, s.number, s.digest, s.listed, s.last_scan_number
 FROM unnest($1::bigint[]) AS found (project_id)
 CROSS JOIN LATERAL (SELECT number, digest, listed, last_scan_number FROM regmend.snapshots
-                    WHERE project_id = found.project_id ORDER BY number DESC LIMIT 1) AS s`
+                    WHERE project_id = found.project_id ORDER BY number DESC LIMIT 1) AS s
+WHERE (SELECT project_id FROM regmend.snapshots WHERE project_id >= $2 ORDER BY project_id LIMIT 1) <= $3`
 
 // latestOf are the latest versions of the listings' projects, as far as there
-// are any.
+// are any. There has to be a listing.
 func latestOf(ctx context.Context, tx *sqlx.Tx, listings []wholeListing) (map[int64]version, error) {
 	ids := make([]int64, len(listings))
 	for i, l := range listings {
 		ids[i] = l.project.ID
 	}
 	var found []version
-	if err := tx.SelectContext(ctx, &found, selectLatest, pq.Array(ids)); err != nil {
+	if err := tx.SelectContext(ctx, &found, selectLatest, pq.Array(ids), slices.Min(ids), slices.Max(ids)); err != nil {
 		return nil, err
 	}
 	latest := make(map[int64]version, len(found))
