@@ -88,7 +88,7 @@ func (in *installation) walk(ctx context.Context) (float64, error) {
 		return 0, err
 	}
 	for at, ended := int64(0), false; !ended; {
-		found, err := db.Walk(ctx, state.Run, nil, at, walkWindow, walkWindow)
+		found, err := db.Walk(ctx, state.Run, state.Settings.ConfirmAfter, nil, at, walkWindow, walkWindow)
 		if err != nil {
 			return 0, err
 		}

@@ -182,9 +182,13 @@ func (w *shipped) missing(ctx context.Context, p gitlab.Project) (missing int, e
 	if err != nil {
 		return 0, err
 	}
-	_, err = survey.List(ctx, p, func(names []string) error {
-		if len(names) == 0 {
+	_, err = survey.List(ctx, p, func(page []gitlab.Repository) error {
+		if len(page) == 0 {
 			return nil
+		}
+		names := make([]string, len(page))
+		for i, r := range page {
+			names[i] = r.Name
 		}
 		var known int
 		if err := w.sql.GetContext(ctx, &known, countKnown, p.ID, pq.Array(names)); err != nil {

@@ -172,9 +172,9 @@ func verdictOf(t *testing.T, client *registry.Client, fullPath string, want []st
 	var got []string
 	var evidence gitlab.Evidence
 	if err == nil {
-		evidence, err = survey.List(t.Context(), p, func(names []string) error {
-			for _, name := range names {
-				got = append(got, p.RepositoryPath(name))
+		evidence, err = survey.List(t.Context(), p, func(page []gitlab.Repository) error {
+			for _, r := range page {
+				got = append(got, p.RepositoryPath(r.Name))
 			}
 			return nil
 		})

@@ -144,7 +144,7 @@ func (m *meter) measure(ctx context.Context, projects []gitlab.Project) error {
 	}
 	m.latency() // what was asked before is of another kind
 	for _, p := range projects {
-		_, err := survey.List(ctx, p, func([]string) error { return errSeen })
+		_, err := survey.List(ctx, p, func([]gitlab.Repository) error { return errSeen })
 		if err != nil && !errors.Is(err, errSeen) {
 			return err
 		}

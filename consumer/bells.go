@@ -20,7 +20,9 @@ type bells struct {
 
 // rarelyFilled are the queues that have a bell.
 func rarelyFilled() []string {
-	return []string{tasks.QueueAdhoc, tasks.QueueRescue, tasks.QueueFlush, tasks.QueueSweep, tasks.QueueRetain, tasks.QueueRepair}
+	return []string{
+		tasks.QueueAdhoc, tasks.QueueConfirm, tasks.QueueRescue, tasks.QueueFlush, tasks.QueueSweep, tasks.QueueRetain, tasks.QueueRepair,
+	}
 }
 
 func newBells(rdb redis.UniversalClient) *bells {

@@ -169,7 +169,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 	parts.Go(func() error { return c.bells.run(rest) })
 
 	servers := []*asynq.Server{
-		c.scanServer(), c.adhocServer(), c.rescueServer(), c.flushServer(), c.sweepServer(), c.retainServer(), c.repairServer(),
+		c.scanServer(), c.adhocServer(), c.confirmServer(), c.rescueServer(), c.flushServer(), c.sweepServer(),
+		c.retainServer(), c.repairServer(),
 	}
 	if err := c.start(servers); err != nil {
 		end()

@@ -109,12 +109,13 @@ func (c *Consumer) flushSome(ctx context.Context, total *tasks.Flushed) (int, er
 	if err := c.stash.Ack(ctx, results); err != nil {
 		return 0, fmt.Errorf("ack %d results: %w", len(results), err)
 	}
+	c.callConfirms(ctx, state, current)
 	discarded := written.Discarded + len(results) - len(current)
 	total.Written += written.Applied
 	total.Discarded += discarded
 	c.cfg.Metrics.flush(len(results), time.Since(began))
 	c.log.WithFields(logrus.Fields{
-		"results": len(results), "written": written.Applied, "superseded": written.Superseded,
+		"results": len(results), "written": written.Applied, "looked": written.Looked, "superseded": written.Superseded,
 		"discarded": discarded, "unstorable": written.Failed,
 	}).Info("stash flushed")
 	return len(results), nil

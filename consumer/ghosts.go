@@ -181,9 +181,9 @@ func (g *Ghosts) unlisted(ctx context.Context, rows []postgres.Row) (unlisted []
 		return nil, nil, err
 	}
 	for _, p := range projects {
-		_, err := survey.List(ctx, p, func(listed []string) error {
-			for _, name := range listed {
-				delete(names[p.ID], name)
+		_, err := survey.List(ctx, p, func(listed []gitlab.Repository) error {
+			for _, r := range listed {
+				delete(names[p.ID], r.Name)
 			}
 			return nil
 		})

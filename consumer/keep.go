@@ -69,12 +69,15 @@ func (b *batch) leave(ctx context.Context) {
 // count adds the results to the batch's tally and to the metrics.
 func (b *batch) count(results []gitlab.Result) {
 	for _, r := range results {
-		if r.Status == gitlab.Completed {
+		switch r.Status {
+		case gitlab.Completed:
 			b.tally.Completed++
-		} else {
+			b.tally.Missing += len(r.Missing)
+		case gitlab.Looked:
+			b.tally.Looked++
+		default:
 			b.tally.Failed++
 		}
-		b.tally.Missing += len(r.Missing)
 		b.cfg.Metrics.result(r)
 		if b.debugs {
 			b.log.WithFields(logrus.Fields{

@@ -21,6 +21,9 @@ const (
 	// memory.
 	mostHeld  = 16 << 20
 	ofAString = 16
+	// sieve is how many repositories of one project are held before those that have a
+	// row are sifted out.
+	sieve = 5_000
 	// askedAtOnce is how many names one statement looks for.
 	askedAtOnce = 10_000
 )
@@ -28,9 +31,11 @@ const (
 // listing is what the registry listed of one project.
 type listing struct {
 	project  gitlab.Project
-	names    []string // while it is read maybe twice, then as gitlab.NameSet makes them
-	emptied  []string // those of names that were found to have no tag
-	held     int      // bytes in names
+	names    []string            // while it is read maybe twice, then as gitlab.NameSet makes them
+	held     int                 // bytes in names
+	emptied  []string            // those of names that were found to have no tag
+	found    []gitlab.Repository // those that may be missing, maybe twice
+	sifted   int                 // so many of found had no row when they were listed
 	evidence gitlab.Evidence
 	heard    time.Time // from the registry
 }
@@ -53,27 +58,54 @@ func (v *visit) list(ctx context.Context, p gitlab.Project) (l *listing, err err
 		}
 	}()
 	l = &listing{project: p}
-	l.evidence, err = v.survey.List(ctx, p, l.hold)
+	l.evidence, err = v.survey.List(ctx, p, func(page []gitlab.Repository) error {
+		if err := l.hold(page); err != nil {
+			return err
+		}
+		return v.sift(ctx, l)
+	})
 	l.names = gitlab.NameSet(l.names)
 	l.heard = v.survey.Heard()
 	return l, err
 }
 
-// hold keeps a page of names. They are put into one string, lest each keep the
-// whole path that it was cut from.
-func (l *listing) hold(names []string) error {
-	for _, name := range names {
-		l.held += len(name) + ofAString
+// hold keeps a page. Its names are put into one string, lest each keep the whole
+// path that it was cut from.
+func (l *listing) hold(page []gitlab.Repository) error {
+	var names strings.Builder
+	for _, r := range page {
+		names.WriteString(r.Name)
+		l.held += len(r.Name) + ofAString
 	}
 	if l.held > mostHeld {
 		return errTooMany
 	}
-	page := strings.Join(names, "")
-	l.names = slices.Grow(l.names, len(names))
-	for _, name := range names {
-		l.names = append(l.names, page[:len(name)])
-		page = page[len(name):]
+	all := names.String()
+	l.names, l.found = slices.Grow(l.names, len(page)), slices.Grow(l.found, len(page))
+	for _, r := range page {
+		name := all[:len(r.Name)]
+		all = all[len(name):]
+		l.names = append(l.names, name)
+		l.found = append(l.found, gitlab.Repository{Name: name, CreatedAt: r.CreatedAt})
 	}
+	return nil
+}
+
+// sift drops what has a row from those that may be missing, once there are many, so
+// that a large project takes little memory. The others are judged again at the end.
+func (v *visit) sift(ctx context.Context, l *listing) error {
+	if len(l.found)-l.sifted < sieve {
+		return nil
+	}
+	missing, err := v.withoutRow(ctx, listed(l.project, l.found[l.sifted:]))
+	if err != nil {
+		return err
+	}
+	l.found = l.found[:l.sifted]
+	for _, m := range missing {
+		l.found = append(l.found, gitlab.Repository{Name: m.Name, CreatedAt: m.CreatedAt})
+	}
+	l.sifted = len(l.found)
 	return nil
 }
 
@@ -107,10 +139,10 @@ func (b *batch) withoutRow(ctx context.Context, all []postgres.Listed) ([]postgr
 }
 
 // listed names the project's repositories for a question to Postgres.
-func listed(p gitlab.Project, names []string) []postgres.Listed {
-	all := make([]postgres.Listed, len(names))
-	for i, name := range names {
-		all[i] = postgres.Listed{ProjectID: p.ID, Name: name}
+func listed(p gitlab.Project, found []gitlab.Repository) []postgres.Listed {
+	all := make([]postgres.Listed, len(found))
+	for i, r := range found {
+		all[i] = postgres.Listed{ProjectID: p.ID, Name: r.Name, CreatedAt: r.CreatedAt}
 	}
 	return all
 }

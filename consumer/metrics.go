@@ -89,7 +89,9 @@ func (m *Metrics) scan(took time.Duration) { m.scans.Observe(took.Seconds()) }
 
 func (m *Metrics) result(r gitlab.Result) {
 	m.results.WithLabelValues(string(r.Status)).Inc()
-	m.missing.Add(float64(len(r.Missing)))
+	if r.Status == gitlab.Completed {
+		m.missing.Add(float64(len(r.Missing)))
+	}
 }
 
 func (m *Metrics) flush(results int, took time.Duration) {

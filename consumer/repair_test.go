@@ -28,7 +28,7 @@ func (w *world) repairable(n int) (postgres.Run, postgres.Plan) {
 	for i := 10; i <= 10*n; i += 10 {
 		ids = append(ids, first+int64(i)-1)
 	}
-	loaded, err := w.DB.Load(w.t.Context(), run, ids, 0)
+	loaded, err := w.DB.Load(w.t.Context(), run, 0, ids, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}

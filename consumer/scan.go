@@ -13,8 +13,9 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// handleScan is asynq's handler of a scan task. It returns nil when the batch
-// is done or nobody's any more.
+// handleScan is asynq's handler of a scan task and of a second look. It returns nil
+// when the batch is done or nobody's any more, and tooEarly when some of a second
+// look is left for later.
 func (c *Consumer) handleScan(ctx context.Context, t *asynq.Task) error {
 	defer c.hands.take()()
 	b, err := c.newBatch(ctx, t)
@@ -24,11 +25,20 @@ func (c *Consumer) handleScan(ctx context.Context, t *asynq.Task) error {
 	if err := b.claimed(ctx, b.finish); err != nil {
 		return err
 	}
+	if b.early > 0 {
+		return tooEarly{b.early}
+	}
 	b.tally.Took = time.Since(b.since)
-	b.tally.Done = len(b.scan.IDs) - b.tally.Completed - b.tally.Failed - b.tally.Gone
+	b.tally.Done = len(b.scan.IDs) - b.tally.Completed - b.tally.Looked - b.tally.Failed - b.tally.Gone
 	b.tally.Note = b.note
 	return b.report(t, b.tally)
 }
+
+// tooEarly says that a second look begins by so much too early, as where the clocks
+// of two machines differ, or confirm_after was raised. The task is put off.
+type tooEarly struct{ by time.Duration }
+
+func (e tooEarly) Error() string { return fmt.Sprintf("a second look begins %s too early", e.by) }
 
 // batch is one task's projects in the hands of this process.
 type batch struct {
@@ -38,6 +48,10 @@ type batch struct {
 	tally tasks.Scanned
 	// hurries: it goes before what the producer enqueued.
 	hurries bool
+	// confirms: it makes second looks; early is how long it takes until the last of
+	// them is due that were not when it was loaded.
+	confirms bool
+	early    time.Duration
 	// debugs: each project is logged.
 	debugs bool
 	// kept are results that could not be stashed yet.
@@ -55,10 +69,11 @@ func (c *Consumer) newBatch(ctx context.Context, t *asynq.Task) (*batch, error) 
 	}
 	queue, _ := asynq.GetQueueName(ctx)
 	return &batch{
-		job:     j,
-		scan:    scan,
-		hurries: queue != tasks.QueueScan,
-		debugs:  j.log.Logger.IsLevelEnabled(logrus.DebugLevel),
+		job:      j,
+		scan:     scan,
+		hurries:  queue != tasks.QueueScan,
+		confirms: t.Type() == tasks.TypeConfirm,
+		debugs:   j.log.Logger.IsLevelEnabled(logrus.DebugLevel),
 	}, nil
 }
 
@@ -131,10 +146,13 @@ func (b *batch) load(ctx context.Context, state postgres.State) (postgres.Loaded
 	if len(left) == 0 {
 		return postgres.Loaded{}, nil
 	}
-	loaded, err := b.db.Load(ctx, state.Run, left, after)
+	loaded, err := b.db.Load(ctx, state.Run, state.Settings.ConfirmAfter, left, after)
 	if err != nil {
 		return loaded, databaseError{err}
 	}
 	b.tally.Gone = loaded.Gone
+	if b.confirms {
+		b.early = loaded.Early
+	}
 	return loaded, b.raise(ctx, loaded.Scan)
 }

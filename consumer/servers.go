@@ -24,6 +24,12 @@ func (c *Consumer) adhocServer() *asynq.Server {
 	return c.rareServer(c.cfg.Workers, tasks.QueueAdhoc)
 }
 
+// confirmServer makes the second looks, whose time the queue waits for: it takes
+// them up beside scans that wait for a slot.
+func (c *Consumer) confirmServer() *asynq.Server {
+	return c.rareServer(c.cfg.Workers, tasks.QueueConfirm)
+}
+
 // theDead is how many dead processes' batches a process can take in hand at once.
 const theDead = 8
 
@@ -77,8 +83,8 @@ func (c *Consumer) serverConfig(workers int, queue string) asynq.Config {
 		Concurrency: workers,
 		Queues:      map[string]int{queue: 1},
 		// A scan that had to leave is no failure: it counts no retry and goes
-		// back at once.
-		IsFailure:                func(err error) bool { return !left(err) },
+		// back at once. Nor is a second look that comes too early.
+		IsFailure:                func(err error) bool { return !left(err) && !errors.As(err, new(tooEarly)) },
 		RetryDelayFunc:           retryDelay,
 		DelayedTaskCheckInterval: time.Second,
 		ShutdownTimeout:          shutdownTimeout,
@@ -93,6 +99,10 @@ func retryDelay(n int, err error, _ *asynq.Task) time.Duration {
 	if left(err) {
 		return 0
 	}
+	var early tooEarly
+	if errors.As(err, &early) {
+		return early.by
+	}
 	return min(time.Duration(n+1)*time.Second, time.Minute)
 }
 
@@ -105,6 +115,7 @@ func left(err error) bool {
 func (c *Consumer) start(servers []*asynq.Server) error {
 	mux := asynq.NewServeMux()
 	mux.HandleFunc(tasks.TypeScan, c.handleScan)
+	mux.HandleFunc(tasks.TypeConfirm, c.handleScan)
 	mux.HandleFunc(tasks.TypeFlush, c.handleFlush)
 	mux.HandleFunc(tasks.TypeSweep, c.handleSweep)
 	mux.HandleFunc(tasks.TypeRetain, c.handleRetain)

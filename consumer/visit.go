@@ -35,6 +35,7 @@ type visit struct {
 
 	state    postgres.State
 	scan     int64
+	began    time.Time // before anything was listed, by the database's clock
 	projects []gitlab.Project
 	survey   *registry.Survey
 	listings []*listing // not judged yet
@@ -56,7 +57,7 @@ func (b *batch) newVisit(ctx context.Context, state postgres.State, loaded postg
 	}
 	survey.Doubt(b.doubts.doubt(state))
 	return &visit{
-		batch: b, state: state, scan: loaded.Scan, projects: lastly(loaded.Known, loaded.Projects), survey: survey,
+		batch: b, state: state, scan: loaded.Scan, began: loaded.At, projects: lastly(loaded.Known, loaded.Projects), survey: survey,
 	}, nil
 }
 

@@ -192,12 +192,6 @@ func (w *witness) lists(ctx context.Context, path string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	something := func(names []string) error {
-		if len(names) > 0 {
-			return errEnough
-		}
-		return nil
-	}
 	if survey.NonEmpty() {
 		_, err = survey.List(ctx, project, something)
 	} else {
@@ -207,4 +201,12 @@ func (w *witness) lists(ctx context.Context, path string) (bool, error) {
 		return true, nil
 	}
 	return false, err
+}
+
+// something ends a listing as soon as it holds something.
+func something[T any](page []T) error {
+	if len(page) > 0 {
+		return errEnough
+	}
+	return nil
 }

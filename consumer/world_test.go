@@ -79,6 +79,8 @@ func newWorldOf(t *testing.T, options registrytest.Options) *world {
 	}
 	w.reach = reach{Database: w.URL, Redis: server.URL, Registry: reg.URL}
 	w.set("brake", "off") // a busy machine makes every registry slow
+	w.set("confirm_after", "0s")
+	w.set("min_age", "0s")
 	return w
 }
 

@@ -147,7 +147,12 @@ func (p *Producer) queued(ctx context.Context) (load, error) {
 		if queue == tasks.QueueScan {
 			l.waiting = info.Pending + info.Scheduled + info.Retry
 		}
-		if queue != tasks.QueueSweep && queue != tasks.QueueRetain && queue != tasks.QueueRepair {
+		switch queue {
+		case tasks.QueueSweep, tasks.QueueRetain, tasks.QueueRepair:
+		case tasks.QueueConfirm:
+			// Those whose time has not come are of no lap: it passes their projects over.
+			l.total += info.Pending + info.Active
+		default:
 			l.total += info.Pending + info.Active + info.Scheduled + info.Retry
 		}
 	}
@@ -166,7 +171,7 @@ func (p *Producer) walk(ctx context.Context, state postgres.State, batches int, 
 		return err
 	}
 	for batches > 0 && !at.Ended {
-		found, err := p.db.Walk(ctx, state.Run, state.Settings.Scope, at.Cursor, window, batches*state.Settings.BatchSize)
+		found, err := p.db.Walk(ctx, state.Run, state.Settings.ConfirmAfter, state.Settings.Scope, at.Cursor, window, batches*state.Settings.BatchSize)
 		if err != nil {
 			return err
 		}
@@ -178,10 +183,8 @@ func (p *Producer) walk(ctx context.Context, state postgres.State, batches int, 
 		if err != nil || !moved {
 			return err // another producer walks, or Redis lost the walk
 		}
-		if !bound {
-			if err := p.dropOrphans(ctx, at, next); err != nil {
-				return err
-			}
+		if err := p.tidy(ctx, state, at, next, bound); err != nil {
+			return err
 		}
 		batches -= n
 		at = next
@@ -189,12 +192,15 @@ func (p *Producer) walk(ctx context.Context, state postgres.State, batches int, 
 	return nil
 }
 
-// dropOrphans drops the results of deleted projects that the walk passed, as
-// the foreign key would.
-func (p *Producer) dropOrphans(ctx context.Context, from, to board.Walk) error {
+// tidy drops what the walk passed and nobody needs: looks that count for nothing
+// and, as the foreign key would, the results of deleted projects.
+func (p *Producer) tidy(ctx context.Context, state postgres.State, from, to board.Walk, bound bool) error {
 	last := to.Cursor
 	if to.Ended {
 		last = math.MaxInt64
+	}
+	if err := p.db.DropLooks(ctx, state.Run, from.Cursor, last); err != nil || bound {
+		return err
 	}
 	dropped, err := p.db.DropOrphans(ctx, from.Cursor, last)
 	if dropped > 0 {

@@ -168,7 +168,7 @@ func (o *office) scan(failing ...int64) {
 		o.t.Fatal(err)
 	}
 	for _, batch := range o.queued() {
-		loaded, err := o.DB.Load(o.t.Context(), state.Run, batch.IDs, 0)
+		loaded, err := o.DB.Load(o.t.Context(), state.Run, 0, batch.IDs, 0)
 		if err != nil {
 			o.t.Fatal(err)
 		}

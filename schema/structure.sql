@@ -100,6 +100,7 @@ CREATE TABLE regmend.data_repair_details (
     error text,
     failure_scan_number bigint,
     contradiction text,
+    look_again_at timestamp with time zone,
     snapshot integer,
     CONSTRAINT completed_has_evidence CHECK (((status <> 'completed'::text) OR ((full_path IS NOT NULL) AND (full_path <> ''::text) AND (method IS NOT NULL) AND (method <> ''::text) AND (pages IS NOT NULL) AND (pages > 0) AND (listed IS NOT NULL) AND (listed >= missing_count)))),
     CONSTRAINT contradiction_is_of_completed CHECK (((contradiction IS NULL) OR ((status = 'completed'::text) AND (contradiction <> ''::text)))),
@@ -112,7 +113,8 @@ CREATE TABLE regmend.data_repair_details (
 CASE
     WHEN (failure_scan_number IS NULL) THEN ((status = 'completed'::text) AND (attempts = 0) AND (next_attempt_at IS NULL) AND (error IS NULL))
     ELSE ((failure_scan_number >= scan_number) AND (attempts > 0) AND (next_attempt_at IS NOT NULL) AND (error IS NOT NULL) AND (error <> ''::text))
-END)
+END),
+    CONSTRAINT look_again_is_of_completed CHECK (((look_again_at IS NULL) OR (status = 'completed'::text)))
 );
 
 --
@@ -146,10 +148,86 @@ COMMENT ON COLUMN regmend.data_repair_details.failure_scan_number IS 'Of the fai
 COMMENT ON COLUMN regmend.data_repair_details.contradiction IS 'What catalog and listing disagreed about';
 
 --
+-- Name: COLUMN data_repair_details.look_again_at; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.data_repair_details.look_again_at IS 'When the first of its young repositories is old enough to be counted';
+
+--
 -- Name: COLUMN data_repair_details.snapshot; Type: COMMENT; Schema: regmend; Owner: -
 --
 
 COMMENT ON COLUMN regmend.data_repair_details.snapshot IS 'Number of the version that the listing is; NULL where it is none: empty from the first, or proven by a sweep';
+
+--
+-- Name: looked_repositories; Type: TABLE; Schema: regmend; Owner: -
+--
+
+CREATE TABLE regmend.looked_repositories (
+    project_id bigint NOT NULL,
+    name text NOT NULL,
+    looked_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone
+);
+
+--
+-- Name: TABLE looked_repositories; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON TABLE regmend.looked_repositories IS 'What the looks believe missing';
+
+--
+-- Name: COLUMN looked_repositories.looked_at; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.looked_repositories.looked_at IS 'When the first of the looks was written that had it, one after the other';
+
+--
+-- Name: COLUMN looked_repositories.created_at; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.looked_repositories.created_at IS 'As the registry says; NULL: it does not';
+
+--
+-- Name: looks; Type: TABLE; Schema: regmend; Owner: -
+--
+
+CREATE TABLE regmend.looks (
+    project_id bigint NOT NULL,
+    run_id bigint NOT NULL,
+    scan_number bigint NOT NULL,
+    full_path text NOT NULL,
+    looked_at timestamp with time zone DEFAULT now() NOT NULL,
+    contradiction text,
+    CONSTRAINT looks_contradiction_check CHECK ((contradiction <> ''::text)),
+    CONSTRAINT looks_full_path_check CHECK ((full_path <> ''::text)),
+    CONSTRAINT looks_run_id_check CHECK ((run_id > 0)),
+    CONSTRAINT looks_scan_number_check CHECK ((scan_number > 0))
+);
+
+--
+-- Name: TABLE looks; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON TABLE regmend.looks IS 'Projects that seem to miss something and are to be looked at again; the newest look of each';
+
+--
+-- Name: COLUMN looks.full_path; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.looks.full_path IS 'The path that was listed; under another one the look counts for nothing';
+
+--
+-- Name: COLUMN looks.looked_at; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.looks.looked_at IS 'When the look was written, which is after its listing';
+
+--
+-- Name: COLUMN looks.contradiction; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.looks.contradiction IS 'What catalog and listing disagreed about, where a sweep looked';
 
 --
 -- Name: missing_repositories; Type: TABLE; Schema: regmend; Owner: -
@@ -166,6 +244,12 @@ CREATE TABLE regmend.missing_repositories (
 --
 
 COMMENT ON COLUMN regmend.missing_repositories.name IS 'Relative to the project''s path, empty for its root repository';
+
+--
+-- Name: COLUMN missing_repositories.created_at; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON COLUMN regmend.missing_repositories.created_at IS 'As the registry says; NULL: it does not';
 
 --
 -- Name: repair_audit; Type: TABLE; Schema: regmend; Owner: -
@@ -741,6 +825,22 @@ CREATE TABLE regmend.unowned_repositories (
 COMMENT ON TABLE regmend.unowned_repositories IS 'Repositories in the catalog under no project''s path';
 
 --
+-- Name: young_repositories; Type: TABLE; Schema: regmend; Owner: -
+--
+
+CREATE TABLE regmend.young_repositories (
+    project_id bigint NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+
+--
+-- Name: TABLE young_repositories; Type: COMMENT; Schema: regmend; Owner: -
+--
+
+COMMENT ON TABLE regmend.young_repositories IS 'Listed twice, without a row, and too young to be counted as missing';
+
+--
 -- Name: brake_steps brake_steps_follows_key; Type: CONSTRAINT; Schema: regmend; Owner: -
 --
 
@@ -760,6 +860,20 @@ ALTER TABLE ONLY regmend.brake_steps
 
 ALTER TABLE ONLY regmend.data_repair_details
     ADD CONSTRAINT data_repair_details_pkey PRIMARY KEY (project_id);
+
+--
+-- Name: looked_repositories looked_repositories_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.looked_repositories
+    ADD CONSTRAINT looked_repositories_pkey PRIMARY KEY (project_id, name);
+
+--
+-- Name: looks looks_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.looks
+    ADD CONSTRAINT looks_pkey PRIMARY KEY (project_id);
 
 --
 -- Name: missing_repositories missing_repositories_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
@@ -881,6 +995,13 @@ ALTER TABLE ONLY regmend.unowned_repositories
     ADD CONSTRAINT unowned_repositories_pkey PRIMARY KEY (scan_number, path);
 
 --
+-- Name: young_repositories young_repositories_pkey; Type: CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.young_repositories
+    ADD CONSTRAINT young_repositories_pkey PRIMARY KEY (project_id, name);
+
+--
 -- Name: data_repair_details_contradiction; Type: INDEX; Schema: regmend; Owner: -
 --
 
@@ -954,6 +1075,13 @@ ALTER TABLE ONLY regmend.data_repair_details
     ADD CONSTRAINT data_repair_details_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
 
 --
+-- Name: looked_repositories looked_repositories_project_id_fkey; Type: FK CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.looked_repositories
+    ADD CONSTRAINT looked_repositories_project_id_fkey FOREIGN KEY (project_id) REFERENCES regmend.looks(project_id) ON DELETE CASCADE;
+
+--
 -- Name: missing_repositories missing_repositories_project_id_fkey; Type: FK CONSTRAINT; Schema: regmend; Owner: -
 --
 
@@ -987,6 +1115,13 @@ ALTER TABLE ONLY regmend.repair_plans
 
 ALTER TABLE ONLY regmend.snapshots
     ADD CONSTRAINT snapshots_digest_fkey FOREIGN KEY (digest) REFERENCES regmend.snapshot_contents(digest);
+
+--
+-- Name: young_repositories young_repositories_project_id_fkey; Type: FK CONSTRAINT; Schema: regmend; Owner: -
+--
+
+ALTER TABLE ONLY regmend.young_repositories
+    ADD CONSTRAINT young_repositories_project_id_fkey FOREIGN KEY (project_id) REFERENCES regmend.data_repair_details(project_id) ON DELETE CASCADE;
 
 --
 -- PostgreSQL database dump complete

@@ -17,7 +17,8 @@ GRANT SELECT ON public.project_features, public.container_expiration_policies, p
 GRANT USAGE ON SCHEMA regmend TO :"role";
 GRANT SELECT ON ALL TABLES IN SCHEMA regmend TO :"role";
 GRANT INSERT, UPDATE, DELETE ON regmend.data_repair_details TO :"role";
-GRANT INSERT, DELETE ON regmend.missing_repositories TO :"role";
+GRANT INSERT, DELETE ON regmend.missing_repositories, regmend.young_repositories TO :"role";
+GRANT INSERT, UPDATE, DELETE ON regmend.looks, regmend.looked_repositories TO :"role";
 GRANT INSERT, UPDATE, DELETE ON regmend.snapshots TO :"role";
 GRANT INSERT, DELETE ON regmend.snapshot_contents TO :"role";
 GRANT INSERT, UPDATE ON regmend.shrinkage TO :"role";

@@ -5,6 +5,7 @@ package gitlab
 import (
 	"errors"
 	"strings"
+	"time"
 )
 
 // ErrNotFound says that what was asked for does not exist.
@@ -43,6 +44,12 @@ func (p Project) RepositoryPath(name string) string {
 		return p.RegistryPath()
 	}
 	return p.RegistryPath() + "/" + name
+}
+
+// Repository is one that a registry lists for a project.
+type Repository struct {
+	Name      string    // relative to the project's path, "" for its root
+	CreatedAt time.Time // zero where the registry does not tell
 }
 
 // maxPathLength is the registry's and GitLab's limit for a repository's path,

@@ -15,7 +15,7 @@ import (
 // Sorted is what a list of project IDs comes to. Each ID is in one of the
 // lists, in the order given and once.
 type Sorted struct {
-	Known      []int64 // eligible, and to be scanned
+	Known      []int64 // eligible, and to be scanned; if only later, for a second look
 	Done       []int64 // eligible, with a trustworthy result that is not due
 	Ineligible []int64 // about to be deleted
 	Unknown    []int64 // no such project
@@ -32,6 +32,8 @@ SELECT given.id,
 FROM unnest($3::bigint[]) WITH ORDINALITY AS given (id, position)
 LEFT JOIN public.projects p ON p.id = given.id
 LEFT JOIN regmend.data_repair_details d ON d.project_id = given.id
+LEFT JOIN regmend.looks l ON l.project_id = given.id
+CROSS JOIN (SELECT interval '0' AS confirm_after) AS c
 ORDER BY given.position`
 
 // Sort says of each ID what kind it is in run.

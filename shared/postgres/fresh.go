@@ -61,13 +61,16 @@ func insert(ctx context.Context, tx *sqlx.Tx, run Run, verdicts []verdict) (inse
 	if err := missing.insert(ctx, tx); err != nil {
 		return 0, nil, err
 	}
+	if err := endLooks(ctx, tx, ids); err != nil {
+		return 0, nil, err
+	}
 	return len(ids), others, keepSnapshots(ctx, tx, run, listings, listingsOf(others))
 }
 
-// fresh tells whether v is a completed scan, nothing contradicted it, and nothing
-// came after it.
+// fresh tells whether v is a completed scan, nothing contradicted it, nothing was
+// too young for it, and nothing came after it.
 func (v verdict) fresh() bool {
-	return v.completed != nil && v.failed == nil && v.completed.Contradiction == ""
+	return v.completed != nil && v.failed == nil && v.completed.Contradiction == "" && len(v.completed.Young) == 0
 }
 
 // evidence is that of completed scans, column by column.

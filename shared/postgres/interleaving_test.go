@@ -226,7 +226,7 @@ func TestP9_ARouteThatIsThereTwiceHoldsNobodyUp(t *testing.T) {
 	s := newSuite(t, 2)
 	s.Exec(t, `DROP INDEX public.index_routes_on_path, public.index_routes_on_source_type_and_source_id`)
 	s.Exec(t, `INSERT INTO public.routes (source_id, source_type, path) SELECT source_id, source_type, path FROM public.routes`)
-	loaded, err := s.DB.Load(t.Context(), s.run, []int64{s.projects[0].ID, s.projects[1].ID}, 0)
+	loaded, err := s.DB.Load(t.Context(), s.run, 0, []int64{s.projects[0].ID, s.projects[1].ID}, 0)
 	if diff := cmp.Diff(s.projects, loaded.Projects); err != nil || diff != "" {
 		t.Errorf("Load(), %v (-want +got):\n%s", err, diff)
 	}

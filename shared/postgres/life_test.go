@@ -47,12 +47,12 @@ func live(t *testing.T, db *postgres.DB, projects []int64) {
 	_, err = db.BrakeSteps(ctx, 10)
 	must(err)
 
-	walked, err := db.Walk(ctx, run, []string{"G"}, 0, 100, 100)
+	walked, err := db.Walk(ctx, run, 0, []string{"G"}, 0, 100, 100)
 	must(err)
 	if diff := cmp.Diff(projects, walked.IDs); diff != "" {
 		t.Errorf("Walk() (-want +got):\n%s", diff)
 	}
-	loaded, err := db.Load(ctx, run, walked.IDs, 0)
+	loaded, err := db.Load(ctx, run, 0, walked.IDs, 0)
 	must(err)
 	listed := []postgres.Listed{{ProjectID: projects[0], Name: ""}, {ProjectID: projects[0], Name: "lost"}}
 	missing, err := db.WithoutRow(ctx, listed)
@@ -89,7 +89,7 @@ func keepVersions(t *testing.T, db *postgres.DB, run postgres.Run, r gitlab.Resu
 	ctx := t.Context()
 	r.Names, r.Listed = []string{"", "lost", "more"}, 3
 	for range 2 {
-		loaded, err := db.Load(ctx, run, []int64{r.Project.ID}, r.Scan)
+		loaded, err := db.Load(ctx, run, 0, []int64{r.Project.ID}, r.Scan)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"regmend/shared/gitlab"
 
@@ -13,8 +14,13 @@ type Loaded struct {
 	Scan     int64            // the batch's scan number
 	Projects []gitlab.Project // eligible and not done, in the order asked for
 	Known    int64            // of the batch: the last that has a container repository; 0: none has
-	Done     int              // have a result that is recent enough
+	Done     int              // have a result, or a look, that is recent enough
 	Gone     int              // deleted, or about to be
+	// At is when they were loaded, by the database's clock.
+	At time.Time
+	// Early is how long it takes until the last of the looks is due for which
+	// projects count as done; 0: there is none.
+	Early time.Duration
 }
 
 // The number is taken in the statement that reads the paths. Where two batches
@@ -29,11 +35,15 @@ WITH given AS (
 ), looked AS (
     SELECT given.id, given.position, coalesce(r.path, '') AS path,
            p.id IS NOT NULL AND p.pending_delete IS NOT TRUE AS eligible,
-           NOT ` + wanted + ` AND greatest(d.scan_number, d.failure_scan_number) > $3 AS done
+           NOT ` + wanted + ` AND greatest(d.scan_number, d.failure_scan_number,
+                                       CASE WHEN ` + looked + ` THEN l.scan_number END) > $3 AS done,
+           CASE WHEN ` + looked + ` THEN l.looked_at + c.confirm_after - now() END AS early
     FROM given
     LEFT JOIN LATERAL (SELECT id, pending_delete FROM public.projects WHERE id = given.id LIMIT 1) AS p ON true
     ` + routed + `
     LEFT JOIN LATERAL (SELECT * FROM regmend.data_repair_details WHERE project_id = p.id LIMIT 1) AS d ON true
+    LEFT JOIN LATERAL (SELECT * FROM regmend.looks WHERE project_id = p.id LIMIT 1) AS l ON true
+    CROSS JOIN (SELECT $5::bigint * interval '1 microsecond' AS confirm_after) AS c
 )
 SELECT nextval('regmend.scan_number'),
        count(*) FILTER (WHERE eligible AND done),
@@ -41,24 +51,29 @@ SELECT nextval('regmend.scan_number'),
        coalesce(array_agg(id ORDER BY position) FILTER (WHERE eligible AND NOT done), '{}'),
        coalesce(array_agg(path ORDER BY position) FILTER (WHERE eligible AND NOT done), '{}'),
        coalesce((SELECT c.project_id FROM public.container_repositories c
-                 WHERE c.project_id = ANY ($4) ORDER BY c.project_id DESC LIMIT 1), 0)
+                 WHERE c.project_id = ANY ($4) ORDER BY c.project_id DESC LIMIT 1), 0),
+       now(),
+       coalesce((1000000 * extract(epoch FROM max(early) FILTER (WHERE eligible AND done)))::bigint, 0)
 FROM looked`
 
 // Load takes the next scan number and says what of ids is to be scanned for
 // run: eligible projects, each once, but those with a trustworthy result whose
-// scan number is above after and that is not due to be tried again. A project
+// scan number is above after and that is not due to be tried again, and those with
+// a look of such a number that was not written confirmAfter ago yet. A project
 // without a route has no full path. On a standby it is ErrStandby.
-func (db *DB) Load(ctx context.Context, run Run, ids []int64, after int64) (Loaded, error) {
+func (db *DB) Load(ctx context.Context, run Run, confirmAfter time.Duration, ids []int64, after int64) (Loaded, error) {
 	ctx, cancel := briefly(ctx)
 	defer cancel()
 	var loaded Loaded
 	var open pq.Int64Array
 	var paths pq.StringArray
-	err := db.sql.QueryRowxContext(ctx, loadBatch, run.ID, run.Scan, after, pq.Array(ids)).
-		Scan(&loaded.Scan, &loaded.Done, &loaded.Gone, &open, &paths, &loaded.Known)
+	var early int64
+	err := db.sql.QueryRowxContext(ctx, loadBatch, run.ID, run.Scan, after, pq.Array(ids), confirmAfter.Microseconds()).
+		Scan(&loaded.Scan, &loaded.Done, &loaded.Gone, &open, &paths, &loaded.Known, &loaded.At, &early)
 	if err != nil {
 		return Loaded{}, db.fault(ctx, "load projects", err)
 	}
+	loaded.Early = time.Duration(early) * time.Microsecond
 	for i, id := range open {
 		loaded.Projects = append(loaded.Projects, gitlab.Project{ID: id, FullPath: paths[i]})
 	}
@@ -68,7 +83,8 @@ func (db *DB) Load(ctx context.Context, run Run, ids []int64, after int64) (Load
 // Listed is a repository that the registry lists.
 type Listed struct {
 	ProjectID int64
-	Name      string // relative to the project's path, "" for its root
+	Name      string    // relative to the project's path, "" for its root
+	CreatedAt time.Time // zero where the registry does not tell
 }
 
 // LATERAL with LIMIT keeps it to one look into the index for each repository;

@@ -15,7 +15,7 @@ import (
 
 func load(t *testing.T, s *suite, after int64, ids ...int64) postgres.Loaded {
 	t.Helper()
-	loaded, err := s.DB.Load(t.Context(), s.run, ids, after)
+	loaded, err := s.DB.Load(t.Context(), s.run, 0, ids, after)
 	if err != nil {
 		t.Fatalf("Load: %v", err)
 	}
@@ -105,7 +105,7 @@ func TestP4_AStandbyIsNotBelieved(t *testing.T) {
 	db := postgrestest.Open(t, standby.URL)
 	ctx := t.Context()
 	run := postgres.Run{ID: 1, Scan: 1}
-	_, loaded := db.Load(ctx, run, []int64{1}, 0)
+	_, loaded := db.Load(ctx, run, 0, []int64{1}, 0)
 	_, looked := db.WithoutRow(ctx, []postgres.Listed{{ProjectID: 1, Name: "x"}})
 	_, wrote := db.Write(ctx, run, []gitlab.Result{{Run: 1, Scan: 2, Project: gitlab.Project{ID: 1, FullPath: "g/app"}, Status: gitlab.Failed}})
 	_, set := db.Set(ctx, "max_concurrency", "3", "a test")

@@ -26,6 +26,8 @@ type Settings struct {
 	PerSecond      int  // requests to the registry in any second, over all consumers; 0: no limit
 	Brake          bool // fewer slots while the registry is slow, refuses or fails
 	ActiveHours    Hours
+	ConfirmAfter   time.Duration // between the two looks at what is missing, at least
+	MinAge         time.Duration // of a repository that counts as missing
 
 	RetainSnapshots    int           // versions kept of a project
 	RetainSnapshotsFor time.Duration // after they were last seen; 0: however old

@@ -12,7 +12,7 @@ const (
 	zeros = `
     SELECT k.project_id, 'completed'::text AS status, $3::bigint AS scan_number, k.full_path, 0 AS missing_count,
            '` + methodSweep + `'::text AS method, $4::integer AS pages, k.listed, NULL::text AS contradiction,
-           NULL::bigint AS failure_scan_number, NULL::text AS error, NULL::integer AS snapshot
+           NULL::timestamptz AS look_again_at, NULL::bigint AS failure_scan_number, NULL::text AS error, NULL::integer AS snapshot
     FROM regmend.sweep_projects k
     JOIN public.projects p
       ON p.id = k.project_id AND p.id >= $5 AND p.id <= $6 AND p.pending_delete IS NOT TRUE

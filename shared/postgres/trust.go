@@ -29,8 +29,18 @@ const (
 	// due: a failure of d is to be tried again now.
 	due = `coalesce(d.next_attempt_at <= now(), false)`
 
-	// wanted: the project of d is to be scanned.
-	wanted = `(NOT ` + trusted + ` OR ` + due + `)`
+	// again: a repository that was too young to be counted no longer is.
+	again = `coalesce(d.look_again_at <= now(), false)`
+
+	// looked: the row l of regmend.looks is a look of this run at the project of d,
+	// and no result came after it.
+	looked = `coalesce(l.run_id = $1 AND l.scan_number > $2
+		AND NOT (` + trusted + ` AND greatest(d.scan_number, d.failure_scan_number) >= l.scan_number), false)`
+
+	// wanted: the project of d and l is to be scanned; after a look no sooner than
+	// c.confirm_after.
+	wanted = `(CASE WHEN ` + looked + ` THEN l.looked_at <= now() - c.confirm_after
+		ELSE NOT ` + trusted + ` OR ` + due + ` OR ` + again + ` END)`
 
 	// backoff: how long after failure number tries the next try is: a minute,
 	// doubling up to a day, times 0.5 to 1.5.

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"time"
 
 	"regmend/shared/gitlab"
 
@@ -26,12 +27,12 @@ import (
 // it had been renamed right afterwards.
 const upsertVerdicts = `
 WITH found AS (
-    SELECT project_id, status, scan_number, full_path, missing_count, method, pages, listed, contradiction,
+    SELECT project_id, status, scan_number, full_path, missing_count, method, pages, listed, contradiction, look_again_at,
            failure_scan_number, error, snapshot
     FROM unnest($3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::integer[],
-                $8::text[], $9::integer[], $10::integer[], $11::text[], $12::bigint[], $13::text[], $14::integer[])
+                $8::text[], $9::integer[], $10::integer[], $11::text[], $12::timestamptz[], $13::bigint[], $14::text[], $15::integer[])
         AS found (project_id, status, scan_number, full_path, missing_count,
-                  method, pages, listed, contradiction, failure_scan_number, error, snapshot)
+                  method, pages, listed, contradiction, look_again_at, failure_scan_number, error, snapshot)
 ), same AS (
     SELECT found.*
     FROM found
@@ -48,16 +49,16 @@ LEFT JOIN written ON written.project_id = same.project_id`
 const mergeSame = `, written AS (
     INSERT INTO regmend.data_repair_details AS d (
         project_id, missing_count, status, updated_at, run_id, scan_number, full_path, method, pages, listed,
-        contradiction, failure_scan_number, error, snapshot, attempts, next_attempt_at)
+        contradiction, look_again_at, failure_scan_number, error, snapshot, attempts, next_attempt_at)
     SELECT project_id, missing_count, status, now(), $1, scan_number, full_path, method, pages, listed,
-           contradiction, failure_scan_number, error, snapshot, tries,
+           contradiction, look_again_at, failure_scan_number, error, snapshot, tries,
            CASE WHEN tries > 0 THEN now() + ` + backoff + ` END
     FROM same
     CROSS JOIN LATERAL (SELECT CASE WHEN failure_scan_number IS NULL THEN 0 ELSE 1 END AS tries) AS first
     ORDER BY project_id
     ON CONFLICT (project_id) DO UPDATE SET (
         missing_count, status, updated_at, run_id, scan_number, full_path, method, pages, listed,
-        contradiction, failure_scan_number, error, snapshot, attempts, next_attempt_at
+        contradiction, look_again_at, failure_scan_number, error, snapshot, attempts, next_attempt_at
     ) = (
         SELECT CASE WHEN old_base THEN d.missing_count ELSE excluded.missing_count END,
                CASE WHEN old_base THEN d.status ELSE excluded.status END,
@@ -68,6 +69,7 @@ const mergeSame = `, written AS (
                CASE WHEN old_base THEN d.pages ELSE excluded.pages END,
                CASE WHEN old_base THEN d.listed ELSE excluded.listed END,
                CASE WHEN old_base THEN d.contradiction ELSE excluded.contradiction END,
+               CASE WHEN old_base THEN d.look_again_at ELSE excluded.look_again_at END,
                CASE WHEN NOT failing THEN NULL WHEN old_failure THEN d.failure_scan_number ELSE excluded.failure_scan_number END,
                CASE WHEN NOT failing THEN NULL WHEN old_failure THEN d.error ELSE excluded.error END,
                CASE WHEN old_base THEN d.snapshot WHEN excluded.snapshot > 0 THEN coalesce(d.snapshot, excluded.snapshot) END,
@@ -129,7 +131,8 @@ func upsert(ctx context.Context, tx *sqlx.Tx, run Run, verdicts []verdict) (map[
 	c := columnsOf(verdicts)
 	err := tx.SelectContext(ctx, &rows, upsertVerdicts, run.ID, run.Scan,
 		pq.Array(c.ids), pq.Array(c.statuses), pq.Array(c.scans), pq.Array(c.paths), pq.Array(c.missing),
-		pq.Array(c.methods), pq.Array(c.pages), pq.Array(c.listed), pq.Array(c.contradictions), pq.Array(c.failures), pq.Array(c.errors), pq.Array(c.snapshots))
+		pq.Array(c.methods), pq.Array(c.pages), pq.Array(c.listed), pq.Array(c.contradictions), pq.Array(c.again),
+		pq.Array(c.failures), pq.Array(c.errors), pq.Array(c.snapshots))
 	if err != nil {
 		return nil, err
 	}
@@ -146,6 +149,7 @@ type columns struct {
 	statuses, paths     []string
 	methods, errors     []sql.NullString
 	contradictions      []sql.NullString
+	again               []sql.NullString // when to look again
 	pages, listed       []sql.NullInt64
 	failures            []sql.NullInt64
 	snapshots           []sql.NullInt64
@@ -178,6 +182,8 @@ func (c *columns) add(v verdict) {
 	c.listed = append(c.listed, sql.NullInt64{Int64: int64(base.Listed), Valid: completed})
 	c.snapshots = append(c.snapshots, firstVersion(v))
 	c.contradictions = append(c.contradictions, sql.NullString{String: base.Contradiction, Valid: completed && base.Contradiction != ""})
+	again := base.LookAgainAt
+	c.again = append(c.again, sql.NullString{String: again.UTC().Format(time.RFC3339Nano), Valid: completed && !again.IsZero()})
 	failure := gitlab.Result{}
 	if failed {
 		failure = *v.failed

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"time"
 
 	"github.com/lib/pq"
 )
@@ -34,6 +35,9 @@ SELECT (SELECT last FROM span), (SELECT looked FROM span),
              FROM looked
              LEFT JOIN regmend.data_repair_details d
                     ON d.project_id = looked.id AND d.project_id > $3 AND d.project_id <= (SELECT last FROM span)
+             LEFT JOIN regmend.looks l
+                    ON l.project_id = looked.id AND l.project_id > $3 AND l.project_id <= (SELECT last FROM span)
+             CROSS JOIN (SELECT $7::bigint * interval '1 microsecond' AS confirm_after) AS c
              WHERE looked.pending_delete IS NOT TRUE AND ` + wanted + `
                AND (cardinality($6::text[]) = 0 OR coalesce((
                     SELECT ` + inScope + ` FROM public.routes r
@@ -45,8 +49,9 @@ SELECT (SELECT last FROM span), (SELECT looked FROM span),
 // Walk looks at up to window projects with an ID above from and returns at
 // most limit of those that are to be scanned for run: eligible, within scope
 // (full paths of groups or projects in any case; empty means everything), and
-// without a trustworthy result or with a failure to be tried again.
-func (db *DB) Walk(ctx context.Context, run Run, scope []string, from int64, window, limit int) (Walked, error) {
+// without a trustworthy result, with a failure to be tried again, or with a first
+// look that was written confirmAfter ago.
+func (db *DB) Walk(ctx context.Context, run Run, confirmAfter time.Duration, scope []string, from int64, window, limit int) (Walked, error) {
 	ctx, cancel := briefly(ctx)
 	defer cancel()
 	var last sql.NullInt64
@@ -55,7 +60,7 @@ func (db *DB) Walk(ctx context.Context, run Run, scope []string, from int64, win
 	if scope == nil {
 		scope = []string{}
 	}
-	err := db.sql.QueryRowxContext(ctx, walkWindow, run.ID, run.Scan, from, window, limit, pq.Array(scope)).
+	err := db.sql.QueryRowxContext(ctx, walkWindow, run.ID, run.Scan, from, window, limit, pq.Array(scope), confirmAfter.Microseconds()).
 		Scan(&last, &looked, &ids)
 	if err != nil {
 		return Walked{}, db.fault(ctx, "walk the projects", err)
@@ -65,6 +70,25 @@ func (db *DB) Walk(ctx context.Context, run Run, scope []string, from int64, win
 		walked.Next, walked.End = ids[limit-1], false
 	}
 	return walked, nil
+}
+
+// A look of another run, or one that a completed scan came after in another
+// transaction, counts for nothing either.
+const deleteLeftLooks = `
+DELETE FROM regmend.looks l
+WHERE l.project_id > $1 AND l.project_id <= $2
+  AND (l.run_id < $3
+       OR NOT EXISTS (SELECT FROM public.projects p WHERE p.id = l.project_id)
+       OR EXISTS (SELECT FROM regmend.data_repair_details d
+                  WHERE d.project_id = l.project_id AND d.status = 'completed' AND d.scan_number >= l.scan_number))`
+
+// DropLooks deletes looks in (from, to] that count for nothing any more in run:
+// they are of deleted projects, of another run, or older than a completed scan.
+func (db *DB) DropLooks(ctx context.Context, run Run, from, to int64) error {
+	ctx, cancel := briefly(ctx)
+	defer cancel()
+	_, err := db.sql.ExecContext(ctx, deleteLeftLooks, from, to, run.ID)
+	return db.fault(ctx, "drop old looks", err)
 }
 
 const deleteOrphans = `

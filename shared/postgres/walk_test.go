@@ -16,7 +16,7 @@ func walkAll(t *testing.T, s *suite, scope []string, window, limit int) []int64 
 	t.Helper()
 	var found []int64
 	for from, steps := int64(0), 0; ; steps++ {
-		walked, err := s.DB.Walk(t.Context(), s.run, scope, from, window, limit)
+		walked, err := s.DB.Walk(t.Context(), s.run, 0, scope, from, window, limit)
 		if err != nil {
 			t.Fatalf("Walk: %v", err)
 		}
@@ -108,7 +108,7 @@ func TestWalkReadsOnlyItsWindow(t *testing.T) {
 	for name, scope := range map[string][]string{"everything": nil, "a scope": {"group"}} {
 		s.Exec(t, `SELECT pg_stat_reset()`)
 		walker := postgrestest.Open(t, db.URL)
-		if _, err := walker.Walk(t.Context(), s.run, scope, 40_000, 1000, 1000); err != nil {
+		if _, err := walker.Walk(t.Context(), s.run, 0, scope, 40_000, 1000, 1000); err != nil {
 			t.Fatal(err)
 		}
 		_ = walker.Close() // statistics are sent at the latest now

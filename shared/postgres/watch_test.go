@@ -94,7 +94,7 @@ func TestWatchDoesNotWakeAnyoneForScanNumbers(t *testing.T) {
 	w := watch(t, db.URL)
 	next(t, w, "the first state", fresh)
 	changed := w.Changed()
-	if _, err := db.DB.Load(t.Context(), run, nil, 0); err != nil {
+	if _, err := db.DB.Load(t.Context(), run, 0, nil, 0); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the scan number", func() bool { s, err := w.Now(); return err == nil && s.Scan > run.Scan })

@@ -12,9 +12,10 @@ import (
 )
 
 // Written says what became of the projects whose results were written. Each
-// project counts once.
+// project counts once, and once more if a look at it was among them.
 type Written struct {
 	Applied    int // its row was written
+	Looked     int // a look at it was written
 	Superseded int // an equal or better row stands
 	Discarded  int // it was renamed, moved or deleted, or the results are of another run
 	Failed     int // its result could not be stored and was recorded as failed
@@ -23,6 +24,7 @@ type Written struct {
 func (w Written) plus(other Written) Written {
 	return Written{
 		Applied:    w.Applied + other.Applied,
+		Looked:     w.Looked + other.Looked,
 		Superseded: w.Superseded + other.Superseded,
 		Discarded:  w.Discarded + other.Discarded,
 		Failed:     w.Failed + other.Failed,
@@ -32,7 +34,9 @@ func (w Written) plus(other Written) Written {
 // Write writes results of run, so that the rows that come of it depend only on
 // the set of results written in this run, not on their order: within a project
 // a completed one beats a failed one, and among equals the higher scan number
-// wins. A failure after a completed scan is kept beside it. Writing the same
+// wins. A failure after a completed scan is kept beside it. A look is kept beside
+// the row, until a completed scan comes after it; of looks the highest scan number
+// stays, whose names keep the time of the first that had them. Writing the same
 // results again changes nothing.
 //
 // ErrRunChanged means that run is not the database's current one or that its
@@ -42,9 +46,15 @@ func (w Written) plus(other Written) Written {
 //
 // Where a listing is known whole, the version that it is is written with its row.
 func (db *DB) Write(ctx context.Context, run Run, results []gitlab.Result) (Written, error) {
-	verdicts, discarded := combine(run, results)
+	looks, others := divide(results)
+	verdicts, discarded := combine(run, others)
 	written, err := db.writeHalving(ctx, run, verdicts)
 	written.Discarded += discarded
+	if err == nil {
+		var looked Written
+		looked, err = db.writeLooks(ctx, run, looks)
+		written = written.plus(looked)
+	}
 	return written, db.fault(ctx, "write results", err)
 }
 
@@ -113,7 +123,7 @@ func (db *DB) writeTogether(ctx context.Context, run Run, verdicts []verdict) (W
 	if err != nil || len(others) == 0 {
 		return written, err
 	}
-	err = db.hold(ctx, run, others, func(tx *sqlx.Tx) error {
+	err = db.hold(ctx, run, highest(others), func(tx *sqlx.Tx) error {
 		rows, err := upsert(ctx, tx, run, others)
 		if err != nil {
 			return err
@@ -138,7 +148,7 @@ func (db *DB) writeFresh(ctx context.Context, run Run, verdicts []verdict) (writ
 	if !slices.ContainsFunc(verdicts, verdict.fresh) {
 		return Written{}, verdicts, nil
 	}
-	err = db.hold(ctx, run, verdicts, func(tx *sqlx.Tx) (err error) {
+	err = db.hold(ctx, run, highest(verdicts), func(tx *sqlx.Tx) (err error) {
 		written.Applied, others, err = insert(ctx, tx, run, verdicts)
 		if err == nil && written.Applied == 0 {
 			err = errNoneFresh
@@ -151,10 +161,11 @@ func (db *DB) writeFresh(ctx context.Context, run Run, verdicts []verdict) (writ
 	return written, others, nil
 }
 
-// hold runs write in a transaction, until whose end run stays what it is.
-func (db *DB) hold(ctx context.Context, run Run, verdicts []verdict, write func(*sqlx.Tx) error) error {
+// hold runs write in a transaction, until whose end run stays what it is; scan is
+// the highest number to be written.
+func (db *DB) hold(ctx context.Context, run Run, scan int64, write func(*sqlx.Tx) error) error {
 	return db.transact(ctx, nil, func(tx *sqlx.Tx) error {
-		if err := holdRun(ctx, tx, run, highest(verdicts)); err != nil {
+		if err := holdRun(ctx, tx, run, scan); err != nil {
 			return err
 		}
 		return write(tx)
@@ -174,12 +185,19 @@ func count(verdicts []verdict, rows map[int64]upserted) Written {
 }
 
 const (
-	deleteMissing = `DELETE FROM regmend.missing_repositories WHERE project_id = ANY ($1)`
+	deleteMissing = `
+WITH young AS (DELETE FROM regmend.young_repositories WHERE project_id = ANY ($1))
+DELETE FROM regmend.missing_repositories WHERE project_id = ANY ($1)`
 
 	insertMissing = `
-INSERT INTO regmend.missing_repositories (project_id, name)
-SELECT project_id, name
-FROM unnest($1::bigint[], $2::text[]) AS missing (project_id, name)`
+INSERT INTO regmend.missing_repositories (project_id, name, created_at)
+SELECT project_id, name, created_at
+FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) AS missing (project_id, name, created_at)`
+
+	insertYoung = `
+INSERT INTO regmend.young_repositories (project_id, name, created_at)
+SELECT project_id, name, created_at
+FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) AS young (project_id, name, created_at)`
 )
 
 // replaceMissing makes the missing repositories those of the rows just
@@ -199,28 +217,25 @@ func replaceMissing(ctx context.Context, tx *sqlx.Tx, verdicts []verdict, rows m
 	if _, err := tx.ExecContext(ctx, deleteMissing, pq.Array(replaced)); err != nil {
 		return err
 	}
-	return missing.insert(ctx, tx)
+	if err := missing.insert(ctx, tx); err != nil {
+		return err
+	}
+	return endLooks(ctx, tx, replaced)
 }
 
-// missingRows are rows of missing_repositories, column by column.
-type missingRows struct {
-	projects []int64
-	names    []string
-}
+// missingRows are what completed results say is missing, and what is too young.
+type missingRows struct{ missing, young namedRows }
 
 func (m *missingRows) add(v verdict) {
-	if v.completed == nil {
-		return
-	}
-	for _, name := range v.completed.Missing {
-		m.projects, m.names = append(m.projects, v.project.ID), append(m.names, name)
+	if r := v.completed; r != nil {
+		m.missing.add(v.project.ID, r.Missing, r.Created)
+		m.young.add(v.project.ID, r.Young, r.Created)
 	}
 }
 
 func (m *missingRows) insert(ctx context.Context, tx *sqlx.Tx) error {
-	if len(m.names) == 0 {
-		return nil
+	if err := m.missing.insert(ctx, tx, insertMissing); err != nil {
+		return err
 	}
-	_, err := tx.ExecContext(ctx, insertMissing, pq.Array(m.projects), pq.Array(m.names))
-	return err
+	return m.young.insert(ctx, tx, insertYoung)
 }

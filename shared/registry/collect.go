@@ -23,11 +23,11 @@ const groupFor = 30 * time.Second
 // projects has a small part of it, and a registry that lies must not fill memory.
 const mostKept = 64 << 20
 
-// walk is a listing of more than one project's repositories, of which a survey
+// shared is a listing of more than one project's repositories, of which a survey
 // keeps what belongs to its projects.
-type walk struct {
-	found  map[string][]string // by registry path of the projects it serves
-	kept   int                 // bytes in found
+type shared struct {
+	found  map[string][]entry // by registry path of the projects it serves
+	kept   int                // bytes in found
 	done   bool
 	since  time.Time // when it was done
 	pages  int
@@ -35,16 +35,16 @@ type walk struct {
 	err    error // the last
 }
 
-func newWalk() *walk { return &walk{found: map[string][]string{}} }
+func newShared() *shared { return &shared{found: map[string][]entry{}} }
 
-func (w *walk) serves(path string) bool {
+func (w *shared) serves(path string) bool {
 	_, ok := w.found[path]
 	return ok
 }
 
 // once reads the listing if that was not yet done. Failures that are the
 // registry's, or the caller's end, do not count.
-func (w *walk) once(list func(page func([]string) error) (int, error)) error {
+func (w *shared) once(list func(page func([]entry) error) (int, error)) error {
 	if w.done {
 		return nil
 	}
@@ -68,7 +68,7 @@ func (w *walk) once(list func(page func([]string) error) (int, error)) error {
 }
 
 // expire lets the listing be read again if it was done longer ago.
-func (w *walk) expire(after time.Duration) {
+func (w *shared) expire(after time.Duration) {
 	if time.Since(w.since) > after {
 		w.done = false
 	}
@@ -76,12 +76,13 @@ func (w *walk) expire(after time.Duration) {
 
 // keep takes of a page what is one of the projects' own. Owners are looked up by
 // the path's prefixes, so that a large batch costs no more than a small one.
-func (w *walk) keep(paths []string) error {
-	for _, path := range paths {
+func (w *shared) keep(entries []entry) error {
+	for _, e := range entries {
+		path := e.path
 		for end := range gitlab.PathEnds(path) {
 			if _, ok := w.found[path[:end]]; ok {
 				// A copy, lest the one name keep its whole page.
-				w.found[path[:end]] = append(w.found[path[:end]], strings.Clone(path))
+				w.found[path[:end]] = append(w.found[path[:end]], entry{strings.Clone(path), e.createdAt})
 				w.kept += len(path)
 				break
 			}
@@ -94,29 +95,29 @@ func (w *walk) keep(paths []string) error {
 }
 
 // hand gives out what the walk found of a project's, as far as keep says so.
-func (w *walk) hand(p gitlab.Project, method string, page func([]string) error, keep func(path string) (bool, error)) (gitlab.Evidence, error) {
+func (w *shared) hand(p gitlab.Project, method string, page func([]gitlab.Repository) error, keep func(path string) (bool, error)) (gitlab.Evidence, error) {
 	found := w.found[p.RegistryPath()]
-	slices.Sort(found)
-	found = slices.Compact(found) // pages may overlap
+	slices.SortFunc(found, func(a, b entry) int { return strings.Compare(a.path, b.path) })
+	found = slices.CompactFunc(found, func(a, b entry) bool { return a.path == b.path }) // pages may overlap
 	w.found[p.RegistryPath()] = found
-	var names []string
-	for _, path := range found {
-		name, ok := p.Owns(path)
+	var repositories []gitlab.Repository
+	for _, e := range found {
+		name, ok := p.Owns(e.path)
 		if !ok {
 			continue
 		}
-		kept, err := keep(path)
+		kept, err := keep(e.path)
 		if err != nil {
 			return gitlab.Evidence{}, err
 		}
 		if kept {
-			names = append(names, name)
+			repositories = append(repositories, gitlab.Repository{Name: name, CreatedAt: e.createdAt})
 		}
 	}
-	if err := give(page, names); err != nil {
+	if err := give(page, repositories); err != nil {
 		return gitlab.Evidence{}, err
 	}
-	return gitlab.Evidence{Method: method, Pages: w.pages, Listed: len(names)}, nil
+	return gitlab.Evidence{Method: method, Pages: w.pages, Listed: len(repositories)}, nil
 }
 
 func all(string) (bool, error) { return true, nil }

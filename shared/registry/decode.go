@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -123,13 +124,36 @@ func checkText(text string) error {
 	return nil
 }
 
+// time reads a value that should be a time. What is none, or lies outside of what
+// can be stored, is zero: a listing is not to fail for it.
+func (d *decoder) time() (time.Time, error) {
+	token, err := d.token()
+	if err != nil {
+		return time.Time{}, err
+	}
+	text, ok := token.(string)
+	if !ok {
+		return time.Time{}, d.skipFrom(token)
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil || at.Year() < 1970 || at.Year() > 9999 {
+		return time.Time{}, nil //nolint:nilerr // not legible is not told
+	}
+	return at.UTC(), nil
+}
+
 // skip reads a value nobody needs.
 func (d *decoder) skip() error {
+	token, err := d.token()
+	if err != nil {
+		return err
+	}
+	return d.skipFrom(token)
+}
+
+// skipFrom reads the rest of a value that begins with the token.
+func (d *decoder) skipFrom(token json.Token) error {
 	for depth := 0; ; {
-		token, err := d.token()
-		if err != nil {
-			return err
-		}
 		switch token {
 		case json.Delim('['), json.Delim('{'):
 			depth++
@@ -138,6 +162,10 @@ func (d *decoder) skip() error {
 		}
 		if depth == 0 {
 			return nil
+		}
+		var err error
+		if token, err = d.token(); err != nil {
+			return err
 		}
 	}
 }

@@ -21,17 +21,17 @@ const smallCatalogPage = 100
 // those with a manifest. An error of page ends the walk and is returned as it is.
 func (c *Client) Catalog(ctx context.Context, page func(paths []string) error) (pages int, err error) {
 	size := int(c.catalogPageSize.Load())
-	pages, err = c.walk(ctx, routeCatalog, size, decodeCatalog, page)
+	pages, err = walk(ctx, c, routeCatalog, size, decodeCatalog, page)
 	refused := (*Error)(nil)
 	if pages == 1 && size > smallCatalogPage && errors.As(err, &refused) && refused.StatusCode == http.StatusBadRequest {
 		c.catalogPageSize.Store(smallCatalogPage)
-		return c.walk(ctx, routeCatalog, smallCatalogPage, decodeCatalog, page)
+		return walk(ctx, c, routeCatalog, smallCatalogPage, decodeCatalog, page)
 	}
 	return pages, err
 }
 
 // listFromCatalog lists a project of a registry that has no other listing.
-func (s *Survey) listFromCatalog(ctx context.Context, p gitlab.Project, page func([]string) error) (gitlab.Evidence, error) {
+func (s *Survey) listFromCatalog(ctx context.Context, p gitlab.Project, page func([]gitlab.Repository) error) (gitlab.Evidence, error) {
 	if err := s.readCatalog(ctx); err != nil {
 		return gitlab.Evidence{}, err
 	}
@@ -92,8 +92,8 @@ func (c *Client) Holds(ctx context.Context, path string) (bool, error) {
 // lists tells whether the listing of a path contains the path itself, and reads
 // no further than that.
 func (c *Client) lists(ctx context.Context, path string) (bool, error) {
-	_, err := c.list(ctx, path, func(paths []string) error {
-		if slices.Contains(paths, path) {
+	_, err := c.list(ctx, path, func(entries []entry) error {
+		if slices.ContainsFunc(entries, func(e entry) bool { return e.path == path }) {
 			return errStop
 		}
 		return nil

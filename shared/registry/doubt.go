@@ -22,16 +22,16 @@ func (s *Survey) Doubt(d doubter) { s.doubter = d }
 
 // readCatalog reads the catalog if that was not yet done.
 func (s *Survey) readCatalog(ctx context.Context) error {
-	return s.catalog.once(func(keep func([]string) error) (pages int, err error) {
+	return s.catalog.once(func(keep func([]entry) error) (pages int, err error) {
 		if s.doubter == nil {
-			return s.client.Catalog(ctx, keep)
+			return s.client.Catalog(ctx, func(paths []string) error { return keep(ageless(paths)) })
 		}
 		if err := s.doubter.Before(ctx, s.catalogued); err != nil {
 			return 0, err
 		}
 		pages, err = s.client.Catalog(ctx, func(paths []string) error {
 			s.doubter.Page(paths)
-			return keep(paths)
+			return keep(ageless(paths))
 		})
 		if err != nil {
 			return pages, err

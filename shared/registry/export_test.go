@@ -16,7 +16,13 @@ var (
 	NewSigner  = newSigner
 )
 
-func DecodeListing(body string) ([]string, error) { return decodeListing(strings.NewReader(body)) }
+func DecodeListing(body string) (paths []string, err error) {
+	entries, err := decodeListing(strings.NewReader(body))
+	for _, e := range entries {
+		paths = append(paths, e.path)
+	}
+	return paths, err
+}
 func DecodeCatalog(body string) ([]string, error) { return decodeCatalog(strings.NewReader(body)) }
 func DecodeTagged(body string) (bool, error)      { return decodeTagged(strings.NewReader(body)) }
 

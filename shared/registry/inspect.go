@@ -128,7 +128,7 @@ func (c *Client) inspectGrants(ctx context.Context, in *Inspection, samples []st
 		}
 	}
 	if in.API == GitLab {
-		_, err := c.list(ctx, path, func([]string) error { return errStop })
+		_, err := c.list(ctx, path, func([]entry) error { return errStop })
 		in.List = grant(path, err)
 	}
 	_, err := c.Tagged(ctx, path)

@@ -6,10 +6,26 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"time"
 )
 
+// entry is a repository that a listing names.
+type entry struct {
+	path      string
+	createdAt time.Time // zero where the listing does not tell, or not legibly
+}
+
+// ageless are entries of a listing that tells paths and nothing else.
+func ageless(paths []string) []entry {
+	entries := make([]entry, len(paths))
+	for i, path := range paths {
+		entries[i].path = path
+	}
+	return entries
+}
+
 // decodeListing reads a page of GitLab's list API.
-func decodeListing(r io.Reader) (paths []string, err error) {
+func decodeListing(r io.Reader) (entries []entry, err error) {
 	start, ended, err := begin(r)
 	switch {
 	case err != nil:
@@ -20,15 +36,15 @@ func decodeListing(r io.Reader) (paths []string, err error) {
 	dec := newDecoder(io.MultiReader(bytes.NewReader(start), r))
 	err = dec.document(func() error {
 		return dec.array(func() error {
-			path, err := dec.listingEntry()
-			paths = append(paths, path)
+			e, err := dec.listingEntry()
+			entries = append(entries, e)
 			return err
 		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	return paths, nil
+	return entries, nil
 }
 
 // begin reads the first bytes of a body, and tells whether they are all of it. (A
@@ -48,18 +64,22 @@ func begin(r io.Reader) (start []byte, ended bool, err error) {
 	return start, false, nil
 }
 
-func (d *decoder) listingEntry() (path string, err error) {
-	err = d.object(func(key string) error {
-		if key != "path" {
-			return d.skip()
+func (d *decoder) listingEntry() (e entry, err error) {
+	err = d.object(func(key string) (err error) {
+		switch key {
+		case "path":
+			e.path, err = d.text()
+		case "created_at":
+			e.createdAt, err = d.time()
+		default:
+			err = d.skip()
 		}
-		path, err = d.text()
 		return err
 	})
-	if err == nil && path == "" {
+	if err == nil && e.path == "" {
 		err = errors.New("an entry has no path")
 	}
-	return path, err
+	return e, err
 }
 
 // decodeCatalog reads a page of the catalog.

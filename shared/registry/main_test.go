@@ -58,8 +58,10 @@ func list(t testing.TB, c *registry.Client, path string) ([]string, gitlab.Evide
 func listIn(t testing.TB, s *registry.Survey, path string) ([]string, gitlab.Evidence, error) {
 	t.Helper()
 	var names []string
-	evidence, err := s.List(t.Context(), project(path), func(page []string) error {
-		names = append(names, page...)
+	evidence, err := s.List(t.Context(), project(path), func(page []gitlab.Repository) error {
+		for _, r := range page {
+			names = append(names, r.Name)
+		}
 		return nil
 	})
 	slices.Sort(names)

@@ -157,11 +157,11 @@ func TestAListingTakesNoMoreMemoryThanAPage(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return m.HeapAlloc
 	}
-	if _, err := s.List(t.Context(), project("g/p"), func([]string) error { return nil }); err != nil {
+	if _, err := s.List(t.Context(), project("g/p"), func([]gitlab.Repository) error { return nil }); err != nil {
 		t.Fatal(err) // it also brings the double's index in order
 	}
 	before, most, pages := heap(), uint64(0), 0
-	evidence, err := s.List(t.Context(), project("g/p"), func([]string) error {
+	evidence, err := s.List(t.Context(), project("g/p"), func([]gitlab.Repository) error {
 		if pages++; pages%20 == 0 {
 			most = max(most, heap())
 		}
@@ -216,7 +216,7 @@ func TestPageErrorIsReturnedAsItIs(t *testing.T) {
 	s := survey(t, client, "g/p")
 	server.Forget()
 	enough := errors.New("enough")
-	_, err := s.List(t.Context(), project("g/p"), func([]string) error { return enough })
+	_, err := s.List(t.Context(), project("g/p"), func([]gitlab.Repository) error { return enough })
 	if !errors.Is(err, enough) || server.Count() != 1 {
 		t.Errorf("error = %v after %d requests, want %v after 1", err, server.Count(), enough)
 	}

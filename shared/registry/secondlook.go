@@ -12,9 +12,9 @@ import (
 
 // listFromAncestor lists an affected project by the nearest path above it whose
 // listing can be believed.
-func (s *Survey) listFromAncestor(ctx context.Context, w *walk, p gitlab.Project, page func([]string) error) (gitlab.Evidence, error) {
+func (s *Survey) listFromAncestor(ctx context.Context, w *shared, p gitlab.Project, page func([]gitlab.Repository) error) (gitlab.Evidence, error) {
 	w.expire(groupFor)
-	err := w.once(func(keep func([]string) error) (int, error) {
+	err := w.once(func(keep func([]entry) error) (int, error) {
 		return s.client.list(ctx, ancestor(p.RegistryPath()), keep)
 	})
 	if err != nil {
@@ -28,7 +28,7 @@ func (s *Survey) listFromAncestor(ctx context.Context, w *walk, p gitlab.Project
 // the bounds that are at fault: nothing there, no repositories. Otherwise the
 // catalog tells which, and since it lists emptied repositories too, each is
 // asked for its tags.
-func (s *Survey) listWithoutAncestor(ctx context.Context, p gitlab.Project, page func([]string) error) (gitlab.Evidence, error) {
+func (s *Survey) listWithoutAncestor(ctx context.Context, p gitlab.Project, page func([]gitlab.Repository) error) (gitlab.Evidence, error) {
 	if gitlab.ValidRepositoryPath(p.RegistryPath()) {
 		empty, err := s.client.empty(ctx, p.RegistryPath())
 		if err != nil {

@@ -30,8 +30,8 @@ type Survey struct {
 	direct map[string]int // registry path: its place in rights
 	rights [][]access
 
-	above   map[string]*walk // by ancestor
-	catalog *walk
+	above   map[string]*shared // by ancestor
+	catalog *shared
 	// catalogued are the projects that the catalog serves, where the registry
 	// is asked for it.
 	catalogued []gitlab.Project
@@ -47,7 +47,7 @@ func (c *Client) Survey(ctx context.Context, projects []gitlab.Project) (*Survey
 	if err != nil {
 		return nil, err
 	}
-	s := &Survey{client: c, api: found.API, direct: map[string]int{}, above: map[string]*walk{}, catalog: newWalk()}
+	s := &Survey{client: c, api: found.API, direct: map[string]int{}, above: map[string]*shared{}, catalog: newShared()}
 	for _, p := range projects {
 		if p.FullPath == "" {
 			return nil, fmt.Errorf("project %d has no path to be listed by", p.ID)
@@ -69,7 +69,7 @@ func (s *Survey) add(p gitlab.Project) {
 		s.fromCatalog(p)
 	default:
 		if s.above[top] == nil {
-			s.above[top] = newWalk()
+			s.above[top] = newShared()
 		}
 		s.above[top].found[path] = nil
 	}
@@ -96,18 +96,17 @@ func (s *Survey) Requests() int {
 	return len(s.direct) + len(s.above) + affected
 }
 
-// List hands the names (relative to the project's path, "" for the root) of the
-// project's own repositories to page, and returns the evidence of a listing read
+// List hands the project's own repositories to page, and returns the evidence of a listing read
 // to its end. With any error there is no listing, whatever page was given. A
 // name may come twice. An error of page ends the listing and is returned as it
 // is.
-func (s *Survey) List(ctx context.Context, p gitlab.Project, page func(names []string) error) (gitlab.Evidence, error) {
+func (s *Survey) List(ctx context.Context, p gitlab.Project, page func([]gitlab.Repository) error) (gitlab.Evidence, error) {
 	ctx, cancel := s.client.withProjectTimeout(ctx)
 	defer cancel()
-	evidence, shared, err := s.list(ctx, p, page)
+	evidence, from, err := s.list(ctx, p, page)
 	s.heard = time.Now()
-	if shared != nil {
-		s.heard = shared.since
+	if from != nil {
+		s.heard = from.since
 	}
 	return evidence, err
 }
@@ -116,8 +115,8 @@ func (s *Survey) List(ctx context.Context, p gitlab.Project, page func(names []s
 // several projects, when that was done.
 func (s *Survey) Heard() time.Time { return s.heard }
 
-// list is List. shared is what the names are from, if it serves others as well.
-func (s *Survey) list(ctx context.Context, p gitlab.Project, page func([]string) error) (e gitlab.Evidence, shared *walk, err error) {
+// list is List. from is what the repositories are from, if it serves others as well.
+func (s *Survey) list(ctx context.Context, p gitlab.Project, page func([]gitlab.Repository) error) (e gitlab.Evidence, from *shared, err error) {
 	path := p.RegistryPath()
 	if _, ok := s.direct[path]; ok {
 		e, err = s.listDirectly(ctx, p, page)
@@ -143,7 +142,7 @@ func (s *Survey) list(ctx context.Context, p gitlab.Project, page func([]string)
 }
 
 // listDirectly lists a project by its own path.
-func (s *Survey) listDirectly(ctx context.Context, p gitlab.Project, page func([]string) error) (gitlab.Evidence, error) {
+func (s *Survey) listDirectly(ctx context.Context, p gitlab.Project, page func([]gitlab.Repository) error) (gitlab.Evidence, error) {
 	path := p.RegistryPath()
 	if s.client.signer != nil {
 		if err := s.client.signer.prepare(s.rights[s.direct[path]:]); err != nil {
@@ -151,10 +150,10 @@ func (s *Survey) listDirectly(ctx context.Context, p gitlab.Project, page func([
 		}
 	}
 	var listed distinct
-	pages, err := s.client.list(ctx, path, func(paths []string) error {
-		names := ownNames(p, paths)
-		listed.add(names)
-		return give(page, names)
+	pages, err := s.client.list(ctx, path, func(entries []entry) error {
+		own := ownOf(p, entries)
+		listed.add(own)
+		return give(page, own)
 	})
 	if err != nil {
 		return gitlab.Evidence{}, err
@@ -169,32 +168,32 @@ type distinct struct {
 	seen map[uint64]struct{}
 }
 
-func (d *distinct) add(names []string) {
-	if len(names) > 0 && d.seen == nil {
+func (d *distinct) add(own []gitlab.Repository) {
+	if len(own) > 0 && d.seen == nil {
 		d.seed, d.seen = maphash.MakeSeed(), map[uint64]struct{}{}
 	}
-	for _, name := range names {
-		d.seen[maphash.String(d.seed, name)] = struct{}{}
+	for _, r := range own {
+		d.seen[maphash.String(d.seed, r.Name)] = struct{}{}
 	}
 }
 
 func (d *distinct) count() int { return len(d.seen) }
 
-// ownNames are the names of those paths that are the project's own: the list
-// API takes "_" for any character.
-func ownNames(p gitlab.Project, paths []string) []string {
-	names := make([]string, 0, len(paths))
-	for _, path := range paths {
-		if name, ok := p.Owns(path); ok {
-			names = append(names, name)
+// ownOf are those of the entries that are the project's own: the list API takes
+// "_" for any character.
+func ownOf(p gitlab.Project, entries []entry) []gitlab.Repository {
+	own := make([]gitlab.Repository, 0, len(entries))
+	for _, e := range entries {
+		if name, ok := p.Owns(e.path); ok {
+			own = append(own, gitlab.Repository{Name: name, CreatedAt: e.createdAt})
 		}
 	}
-	return names
+	return own
 }
 
-// give hands names out by pages.
-func give(page func([]string) error, names []string) error {
-	for part := range slices.Chunk(names, maxPageSize) {
+// give hands repositories out by pages.
+func give(page func([]gitlab.Repository) error, own []gitlab.Repository) error {
+	for part := range slices.Chunk(own, maxPageSize) {
 		if err := page(part); err != nil {
 			return err
 		}
@@ -203,8 +202,8 @@ func give(page func([]string) error, names []string) error {
 }
 
 // list walks GitLab's list API. An unknown namespace is an empty listing.
-func (c *Client) list(ctx context.Context, path string, page func(paths []string) error) (pages int, err error) {
-	pages, err = c.walk(ctx, listRoute(path), c.pageSize(), decodeListing, page)
+func (c *Client) list(ctx context.Context, path string, page func([]entry) error) (pages int, err error) {
+	pages, err = walk(ctx, c, listRoute(path), c.pageSize(), decodeListing, page)
 	if isNameUnknown(err) {
 		return pages, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"regmend/shared/gitlab"
 	"regmend/shared/registry"
 	"regmend/shared/registry/registrytest"
 )
@@ -74,7 +75,7 @@ func TestTheCallersEndIsTheCallersError(t *testing.T) {
 			<-arrived
 			cancel(why)
 		}()
-		_, err := s.List(ctx, project(path), func([]string) error { return nil })
+		_, err := s.List(ctx, project(path), func([]gitlab.Repository) error { return nil })
 		answer := (*registry.Error)(nil)
 		if !errors.Is(err, why) || !errors.Is(err, context.Canceled) || errors.As(err, &answer) {
 			t.Errorf("error = %v (%T), want the caller's", err, err)
@@ -100,7 +101,7 @@ func TestTheCallersEndInTheMiddleOfABodyIsTheCallersError(t *testing.T) {
 	})
 	s := survey(t, client, "g/p")
 	server.Fail(registrytest.Where{Kind: registrytest.List}, registrytest.Trickle(10*time.Millisecond))
-	_, err := s.List(ctx, project("g/p"), func([]string) error { return nil })
+	_, err := s.List(ctx, project("g/p"), func([]gitlab.Repository) error { return nil })
 	answer := (*registry.Error)(nil)
 	if !errors.Is(err, why) || errors.As(err, &answer) {
 		t.Errorf("error = %v (%T), want the caller's", err, err)

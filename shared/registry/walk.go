@@ -22,8 +22,8 @@ var errStop = errors.New("stop")
 // walk reads a listing page by page, beginning with size entries asked of the
 // route, and hands each page's entries over once that page is wholly read.
 // pages counts those read, the last one included.
-func (c *Client) walk(ctx context.Context, route string, size int,
-	decode func(io.Reader) ([]string, error), page func(paths []string) error,
+func walk[T any](ctx context.Context, c *Client, route string, size int,
+	decode func(io.Reader) ([]T, error), page func(entries []T) error,
 ) (pages int, err error) {
 	var (
 		at     = c.at(route, url.Values{"n": {strconv.Itoa(size)}})
@@ -32,21 +32,21 @@ func (c *Client) walk(ctx context.Context, route string, size int,
 	)
 	for pages = 1; pages <= maxPages; pages++ {
 		var (
-			paths []string
-			links []string
+			entries []T
+			links   []string
 		)
 		err := c.do(ctx, at, func(header http.Header, body io.Reader) (err error) {
 			links = header.Values("Link")
-			paths, err = decode(body)
+			entries, err = decode(body)
 			return err
 		})
 		if err != nil {
 			return pages, later(err, pages)
 		}
 		if c.debugs {
-			c.cfg.Log.WithFields(logrus.Fields{"path": at.Path, "page": pages, "entries": len(paths)}).Debug("registry page")
+			c.cfg.Log.WithFields(logrus.Fields{"path": at.Path, "page": pages, "entries": len(entries)}).Debug("registry page")
 		}
-		if err := page(paths); err != nil {
+		if err := page(entries); err != nil {
 			return pages, err
 		}
 		if len(links) > 0 && seen == nil {
@@ -57,8 +57,8 @@ func (c *Client) walk(ctx context.Context, route string, size int,
 			return pages, &Error{StatusCode: http.StatusOK, Path: at.Path, Reason: "200 OK, but the next page cannot be read: " + err.Error(), err: err}
 		}
 		if next == nil {
-			if before != nil && len(paths) == 0 {
-				err = c.confirmEnd(ctx, before, at, decode)
+			if before != nil && len(entries) == 0 {
+				err = confirmEnd(ctx, c, before, at, decode)
 			}
 			return pages, err
 		}
@@ -70,20 +70,20 @@ func (c *Client) walk(ctx context.Context, route string, size int,
 // confirmEnd makes sure that a listing is over whose last page is empty, as it is
 // if the pages before are all full. So answers a registry, too, that has just
 // lost everything: then the page before is empty as well.
-func (c *Client) confirmEnd(ctx context.Context, before, last *url.URL, decode func(io.Reader) ([]string, error)) error {
+func confirmEnd[T any](ctx context.Context, c *Client, before, last *url.URL, decode func(io.Reader) ([]T, error)) error {
 	for _, page := range []struct {
 		at    *url.URL
 		empty bool
 	}{{before, false}, {last, true}} {
-		var paths []string
+		var entries []T
 		err := c.do(ctx, page.at, func(_ http.Header, body io.Reader) (err error) {
-			paths, err = decode(body)
+			entries, err = decode(body)
 			return err
 		})
 		if err != nil {
 			return later(err, 2)
 		}
-		if (len(paths) == 0) != page.empty {
+		if (len(entries) == 0) != page.empty {
 			return &Error{StatusCode: http.StatusOK, Path: last.Path, Reason: "200 OK, but what was listed a moment ago is not listed now: the listing may have been cut short"}
 		}
 	}

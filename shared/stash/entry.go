@@ -65,14 +65,13 @@ func (v value) result() (gitlab.Result, error) {
 	return r, nil
 }
 
+// marks tell the statuses apart that a result can have.
+var marks = map[gitlab.Status]string{gitlab.Completed: "c", gitlab.Looked: "l", gitlab.Failed: "f"}
+
 // field is what a result is stashed under: a project has one place for each
 // status.
 func field(projectID int64, status gitlab.Status) string {
-	mark := ":f"
-	if status == gitlab.Completed {
-		mark = ":c"
-	}
-	return strconv.FormatInt(projectID, 10) + mark
+	return strconv.FormatInt(projectID, 10) + ":" + marks[status]
 }
 
 // encode makes entries of results. Of several with one field only the one with
@@ -112,7 +111,7 @@ func encodeOne(r gitlab.Result) (entry, error) {
 // place is the result's entry without its value.
 func place(r gitlab.Result) (entry, error) {
 	switch {
-	case r.Status != gitlab.Completed && r.Status != gitlab.Failed:
+	case marks[r.Status] == "":
 		return entry{}, fmt.Errorf("status %q", r.Status)
 	case r.Scan < 1 || r.Scan > maxScan:
 		return entry{}, fmt.Errorf("scan number %d is out of range", r.Scan)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"regmend/shared/gitlab"
@@ -61,8 +62,8 @@ type State struct {
 }
 
 // Put stashes results, all or none. Of two results of one project and one
-// status the higher scan number stays; a completed and a failed one stand side
-// by side. Putting the same results again changes nothing.
+// status the higher scan number stays; those of different ones stand side by
+// side. Putting the same results again changes nothing.
 //
 // It returns ErrFull, and the state that shows it, if the stash would exceed
 // its bounds. An empty stash takes any batch, so that a large one is not stuck.
@@ -86,16 +87,18 @@ func (s *Stash) Put(ctx context.Context, results []gitlab.Result) (State, error)
 	return state, nil
 }
 
-// Done returns those of ids that have a stashed result, completed or failed,
-// with a scan number above after.
+// Done returns those of ids that have a stashed result, a look as well, with a scan
+// number above after.
 func (s *Stash) Done(ctx context.Context, ids []int64, after int64) (map[int64]bool, error) {
 	done := map[int64]bool{}
 	if len(ids) == 0 {
 		return done, nil
 	}
-	fields := make([]string, 0, 2*len(ids))
+	fields := make([]string, 0, len(marks)*len(ids))
 	for _, id := range ids {
-		fields = append(fields, field(id, gitlab.Completed), field(id, gitlab.Failed))
+		for status := range marks {
+			fields = append(fields, field(id, status))
+		}
 	}
 	// What is not in the set has score 0, which no scan has.
 	scans, err := s.rdb.ZMScore(ctx, orderKey(), fields...).Result()
@@ -103,7 +106,8 @@ func (s *Stash) Done(ctx context.Context, ids []int64, after int64) (map[int64]b
 		return nil, fmt.Errorf("look for %d projects in the stash: %w", len(ids), err)
 	}
 	for i, id := range ids {
-		if int64(max(scans[2*i], scans[2*i+1])) > max(after, 0) {
+		own := scans[len(marks)*i : len(marks)*(i+1)]
+		if int64(slices.Max(own)) > max(after, 0) {
 			done[id] = true
 		}
 	}

@@ -24,6 +24,12 @@ func LapBatch(run, lap, first int64) Batch {
 	return Batch{Name: fmt.Sprintf("run%d.lap%d.%d", run, lap, first)}
 }
 
+// ConfirmBatch is the batch of second looks after that scan number, of which that
+// project is the first. Who enqueues it again enqueues nothing twice.
+func ConfirmBatch(run, after, first int64) Batch {
+	return Batch{Name: fmt.Sprintf("run%d.confirm%d.%d", run, after, first)}
+}
+
 // AdhocBatch is a new batch of an operator's.
 func AdhocBatch(run int64) Batch {
 	return Batch{Name: fmt.Sprintf("run%d.adhoc.%s", run, uuid.NewString())}

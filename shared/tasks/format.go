@@ -10,9 +10,11 @@ import (
 
 // Scanned is what a scan task leaves as its result for the web pages, as JSON.
 type Scanned struct {
-	// Completed, Failed, Done and Gone count projects: scanned, recorded as
-	// failed, analysed before, and deleted or no longer eligible.
+	// Completed, Looked, Failed, Done and Gone count projects: scanned, scanned and
+	// to be looked at again, recorded as failed, analysed before, and deleted or no
+	// longer eligible.
 	Completed int `json:"completed"`
+	Looked    int `json:"looked,omitempty"`
 	Failed    int `json:"failed"`
 	Done      int `json:"done"`
 	Gone      int `json:"gone"`
@@ -36,10 +38,13 @@ type Flushed struct {
 // cannot be read is said to be so.
 func FormatPayload(taskType string, payload []byte) string {
 	switch taskType {
-	case TypeScan:
+	case TypeScan, TypeConfirm:
 		s, err := DecodeScan(payload)
 		if err != nil {
 			return err.Error()
+		}
+		if taskType == TypeConfirm {
+			return "second look: " + s.words()
 		}
 		return s.words()
 	case TypeFlush:
@@ -86,7 +91,7 @@ func FormatResult(taskType string, result []byte) string {
 		return ""
 	}
 	switch taskType {
-	case TypeScan:
+	case TypeScan, TypeConfirm:
 		return words[Scanned](result)
 	case TypeFlush:
 		return words[Flushed](result)
@@ -110,7 +115,7 @@ func words[T interface{ words() string }](result []byte) string {
 }
 
 func (s Scanned) words() string {
-	all := s.Completed + s.Failed + s.Done + s.Gone
+	all := s.Completed + s.Looked + s.Failed + s.Done + s.Gone
 	if all == 0 && s.Note != "" {
 		return s.Note
 	}
@@ -119,6 +124,7 @@ func (s Scanned) words() string {
 		count int
 		word  string
 	}{
+		{s.Looked, "to be looked at again"},
 		{s.Failed, "failed"},
 		{s.Done, "analysed before"},
 		{s.Gone, "no longer there"},

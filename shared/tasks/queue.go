@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
@@ -91,6 +92,22 @@ func Enqueue(ctx context.Context, client *asynq.Client, queue string, b Batch, s
 	return err
 }
 
+// EnqueueConfirm enqueues second looks, which begin in so long. Their payload is a
+// scan's, whose After is below the scan numbers of the first looks at all its
+// projects. That it is enqueued already is success, as with Enqueue.
+func EnqueueConfirm(ctx context.Context, client *asynq.Client, s Scan, in time.Duration) error {
+	if err := s.validate(); err != nil {
+		return err
+	}
+	b := ConfirmBatch(s.Run, s.After, s.IDs[0])
+	task, err := newScan(TypeConfirm, QueueConfirm, b, s)
+	if err != nil {
+		return err
+	}
+	_, err = enqueue(ctx, client, b, task, asynq.ProcessIn(in))
+	return err
+}
+
 // enqueue tells whether the batch was not enqueued already.
 func enqueue(ctx context.Context, client *asynq.Client, b Batch, task *asynq.Task, options ...asynq.Option) (bool, error) {
 	_, err := client.EnqueueContext(ctx, task, options...)
@@ -160,7 +177,7 @@ type Running struct {
 // Active lists the batches that the queues believe to be running.
 func Active(ctx context.Context, rdb redis.UniversalClient) (running []Running, err error) {
 	defer illegible(&err)
-	lengths, err := lengths(ctx, rdb, "active", QueueScan, QueueAdhoc, QueueRescue, QueueSweep, QueueRepair)
+	lengths, err := lengths(ctx, rdb, "active", QueueScan, QueueAdhoc, QueueConfirm, QueueRescue, QueueSweep, QueueRepair)
 	if err != nil {
 		return nil, err
 	}

@@ -16,9 +16,10 @@ import (
 
 // Task types.
 const (
-	TypeScan  = "scan"
-	TypeFlush = "flush"
-	TypeSweep = "sweep"
+	TypeScan    = "scan"
+	TypeConfirm = "confirm"
+	TypeFlush   = "flush"
+	TypeSweep   = "sweep"
 	// TypeRetain removes old versions of what projects list.
 	TypeRetain = "retain"
 	TypeRepair = "repair"
@@ -30,6 +31,9 @@ const (
 	QueueScan = "scan"
 	// QueueAdhoc holds what operators enqueue; it goes first.
 	QueueAdhoc = "adhoc"
+	// QueueConfirm holds the second looks at what a first one believes missing; most
+	// of them wait for their time.
+	QueueConfirm = "confirm"
 	// QueueRescue holds the batches of processes that died, QueueSweep the sweep
 	// there is, QueueRetain the removal of old versions, QueueRepair what is put back
 	// or removed. They and QueueFlush have Servers of their own: one Server shares
@@ -44,7 +48,7 @@ const (
 
 // Queues are all of them, in the order in which they are shown.
 func Queues() []string {
-	return []string{QueueRepair, QueueSweep, QueueRescue, QueueAdhoc, QueueScan, QueueFlush, QueueRetain}
+	return []string{QueueRepair, QueueSweep, QueueRescue, QueueAdhoc, QueueConfirm, QueueScan, QueueFlush, QueueRetain}
 }
 
 // MaxProjects is how many projects one scan task may name.
@@ -98,6 +102,10 @@ type Scan struct {
 // enqueueing it twice is answered by asynq.ErrTaskIDConflict, which means that
 // it is enqueued.
 func NewScan(queue string, b Batch, s Scan) (*asynq.Task, error) {
+	return newScan(TypeScan, queue, b, s)
+}
+
+func newScan(taskType, queue string, b Batch, s Scan) (*asynq.Task, error) {
 	if _, err := ParseBatch(b.String()); err != nil {
 		return nil, err
 	}
@@ -105,7 +113,7 @@ func NewScan(queue string, b Batch, s Scan) (*asynq.Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	return asynq.NewTask(TypeScan, payload,
+	return asynq.NewTask(taskType, payload,
 		asynq.Queue(queue),
 		asynq.TaskID(b.String()),
 		asynq.MaxRetry(scanMaxRetry),

@@ -112,6 +112,15 @@ func (r *Registry) PushSized(path string, size int64, tags ...string) {
 	repo.size += size
 }
 
+// SetCreated changes when a repository was created.
+func (r *Registry) SetCreated(path string, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if repo := r.known[path]; repo != nil {
+		repo.created = at
+	}
+}
+
 // Untag takes all tags from a repository; its manifests stay.
 func (r *Registry) Untag(path string) {
 	r.mu.Lock()
