@@ -77,6 +77,7 @@ func (l *looker) now(ctx context.Context) (*status, error) {
 		Completed:           counts.Completed,
 		Failed:              counts.Failed,
 		Pending:             counts.Pending,
+		Looked:              counts.Looked,
 		MissingTotal:        counts.MissingTotal,
 		ProjectsWithMissing: counts.ProjectsWithMissing,
 	}

@@ -118,6 +118,7 @@ type result struct {
 	MissingCount int           `json:"missing_count"`
 	Missing      []string      `json:"missing"`
 	MissingPaths []string      `json:"missing_paths"`
+	TooYoung     []string      `json:"too_young"` // names, not counted
 	UpdatedAt    time.Time     `json:"updated_at"`
 	Error        *string       `json:"error"` // null: the last scan completed
 }
@@ -130,6 +131,7 @@ func newResult(r postgres.ReportRow) result {
 		MissingCount: len(r.Missing),
 		Missing:      append([]string{}, r.Missing...),
 		MissingPaths: append([]string{}, r.MissingPaths()...),
+		TooYoung:     append([]string{}, r.Young...),
 		UpdatedAt:    r.UpdatedAt.UTC(),
 	}
 	if r.Failure.Error != "" {

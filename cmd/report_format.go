@@ -55,14 +55,17 @@ func (w *tableWriter) end() error {
 
 // detail is what is missing, or why the last scan failed.
 func (r result) detail() string {
-	switch {
-	case r.Status == gitlab.Failed:
+	if r.Status == gitlab.Failed {
 		return r.reason()
-	case r.Error != nil:
-		return strings.Join(r.MissingPaths, " ") + " (a later scan failed: " + r.reason() + ")"
-	default:
-		return strings.Join(r.MissingPaths, " ")
 	}
+	detail := strings.Join(r.MissingPaths, " ")
+	if len(r.TooYoung) > 0 {
+		detail += " (too young to be counted: " + strings.Join(r.TooYoung, " ") + ")"
+	}
+	if r.Error != nil {
+		detail += " (a later scan failed: " + r.reason() + ")"
+	}
+	return detail
 }
 
 // csvWriter writes what spreadsheets read. Lists are separated by blanks, which
@@ -72,13 +75,14 @@ type csvWriter struct{ csv *csv.Writer }
 func newCSVWriter(out io.Writer) *csvWriter { return &csvWriter{csv.NewWriter(out)} }
 
 func (w *csvWriter) begin() error {
-	return w.csv.Write([]string{"project_id", "full_path", "status", "missing_count", "missing", "missing_paths", "updated_at", "error"})
+	return w.csv.Write([]string{"project_id", "full_path", "status", "missing_count", "missing", "missing_paths", "updated_at", "error", "too_young"})
 }
 
 func (w *csvWriter) row(r result) error {
 	return w.csv.Write([]string{
 		strconv.FormatInt(r.ProjectID, 10), cell(r.FullPath), string(r.Status), strconv.Itoa(r.MissingCount),
 		cell(strings.Join(r.Missing, " ")), cell(strings.Join(r.MissingPaths, " ")), r.UpdatedAt.Format(time.RFC3339), cell(r.reason()),
+		cell(strings.Join(r.TooYoung, " ")),
 	})
 }
 

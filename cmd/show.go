@@ -49,9 +49,18 @@ func detailText(d postgres.Detail, now time.Time) string {
 	line := func(subject, format string, args ...any) {
 		fmt.Fprintf(&b, "%-10s%s\n", subject, printable(fmt.Sprintf(format, args...)))
 	}
+	paths := func(names []string) {
+		for _, name := range names {
+			line("", "%s", d.Project.RepositoryPath(name))
+		}
+	}
 	line("project", "%d", d.Project.ID)
 	line("path", "%s", pathText(d.Project.FullPath))
 	line("status", "%s", statusText(d))
+	if !d.LookedAt.IsZero() {
+		line("look", "first of two at %s: %d seem to be missing", d.LookedAt.Local().Format(time.DateTime), len(d.Looked))
+		paths(d.Looked)
+	}
 	if !d.Recorded {
 		return b.String()
 	}
@@ -70,9 +79,11 @@ func detailText(d postgres.Detail, now time.Time) string {
 	if d.Status == gitlab.Completed {
 		line("missing", "%d", len(d.Missing))
 	}
-	for _, path := range d.MissingPaths() {
-		line("", "%s", path)
+	paths(d.Missing)
+	if len(d.Young) > 0 {
+		line("too young", "%d, not counted; looked at again from %s on", len(d.Young), d.LookAgainAt.Local().Format(time.DateTime))
 	}
+	paths(d.Young)
 	return b.String()
 }
 
@@ -87,6 +98,8 @@ func statusText(d postgres.Detail) string {
 	switch {
 	case !d.Eligible:
 		return "not eligible: about to be deleted"
+	case !d.Recorded && !d.LookedAt.IsZero():
+		return "pending: waits for a second look"
 	case !d.Recorded:
 		return "pending"
 	case !d.Trusted:

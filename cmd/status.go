@@ -64,6 +64,7 @@ type status struct {
 	Completed           int64   `json:"completed"`
 	Failed              int64   `json:"failed"`
 	Pending             int64   `json:"pending"`
+	Looked              int64   `json:"looked"` // of the pending, those that wait for a second look
 	MissingTotal        int64   `json:"missing_total"`
 	ProjectsWithMissing int64   `json:"projects_with_missing"`
 	Stashed             *int    `json:"stashed"`      // null: Redis cannot be reached

@@ -40,7 +40,7 @@ func (s *status) text(now time.Time) string {
 	line("  eligible", "%11s", thousands(s.Eligible))
 	line("    completed", "%11s   %s", thousands(s.Completed), percent(s.Completed, s.Eligible))
 	line("    failed", "%11s   %s", thousands(s.Failed), s.failedText())
-	line("    pending", "%11s", thousands(s.Pending))
+	line("    pending", "%11s   %s", thousands(s.Pending), s.pendingText())
 	line("missing", "%11s   repositories, in %s projects", thousands(s.MissingTotal), thousands(s.ProjectsWithMissing))
 	if s.more.redisErr == nil {
 		s.redisText(line)
@@ -128,6 +128,13 @@ func (s *status) failedText() string {
 		return ""
 	}
 	return "tried again by themselves; why: regmend report --failed"
+}
+
+func (s *status) pendingText() string {
+	if s.Looked == 0 {
+		return ""
+	}
+	return thousands(s.Looked) + " of them waiting for a second look"
 }
 
 func queueText(q *asynq.QueueInfo) string {

@@ -26,12 +26,26 @@ func (w *sweep) judge(ctx context.Context, state postgres.State) error {
 	if err := w.ask(ctx, state); err != nil || w.at.State != postgres.SweepJudging {
 		return err
 	}
-	proven := w.at.Proven
+	judged := w.at
 	next, err := w.db.Prove(ctx, w.at)
 	if err := w.moved(ctx, next, err); err != nil {
 		return err
 	}
-	w.cfg.Metrics.swept(0, w.at.Proven-proven)
+	w.cfg.Metrics.swept(0, w.at.Proven-judged.Proven)
+	return w.callConfirms(ctx, state, judged)
+}
+
+// callConfirms enqueues second looks at what the chunk behind judged seems to miss.
+func (w *sweep) callConfirms(ctx context.Context, state postgres.State, judged postgres.Sweep) error {
+	ids, err := w.db.Looks(ctx, judged, judged.Cursor, w.at.Cursor)
+	if err != nil {
+		return ours(ctx, err)
+	}
+	var looks []gitlab.Result
+	for _, id := range ids {
+		looks = append(looks, gitlab.Result{Scan: judged.Scan, Project: gitlab.Project{ID: id}})
+	}
+	w.confirm(ctx, state, looks)
 	return nil
 }
 

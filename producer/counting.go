@@ -64,6 +64,7 @@ func (c *counting) count(ctx context.Context) error {
 		Completed:           counts.Completed,
 		Failed:              counts.Failed,
 		Pending:             counts.Pending,
+		Looked:              counts.Looked,
 		MissingTotal:        counts.MissingTotal,
 		ProjectsWithMissing: counts.ProjectsWithMissing,
 		At:                  time.Now(),

@@ -73,6 +73,7 @@ type Counters struct {
 	Completed           int64     `json:"completed"`
 	Failed              int64     `json:"failed"`
 	Pending             int64     `json:"pending"`
+	Looked              int64     `json:"looked,omitempty"` // of those, waiting for a second look
 	MissingTotal        int64     `json:"missing_total"`
 	ProjectsWithMissing int64     `json:"projects_with_missing"`
 	At                  time.Time `json:"at"`

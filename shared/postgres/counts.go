@@ -17,6 +17,8 @@ type Counts struct {
 	Completed int64 `db:"completed"`
 	Failed    int64 `db:"failed"`
 	Pending   int64 `db:"pending"`
+	// Looked are the pending ones that wait for a second look.
+	Looked int64 `db:"looked"`
 	// MissingTotal and ProjectsWithMissing are of the completed ones.
 	MissingTotal        int64 `db:"missing_total"`
 	ProjectsWithMissing int64 `db:"projects_with_missing"`
@@ -33,6 +35,15 @@ SELECT count(*) AS projects,
        count(*) FILTER (WHERE pending_delete IS NOT TRUE) AS eligible,
        count(*) FILTER (WHERE pending_delete IS TRUE) AS ineligible
 FROM public.projects`
+
+	// There are few looks, and of each the project and the row are looked up.
+	countLooks = `
+SELECT count(*)
+FROM regmend.looks l
+CROSS JOIN LATERAL (SELECT id FROM public.projects
+                    WHERE id = l.project_id AND pending_delete IS NOT TRUE LIMIT 1) AS p
+LEFT JOIN LATERAL (SELECT * FROM regmend.data_repair_details WHERE project_id = l.project_id LIMIT 1) AS d ON true
+WHERE ` + looked + ` AND NOT ` + trusted
 
 	// Both tables are read once in the order of their keys: hashed, ten million rows
 	// are written to disk and read again, which takes three times as long.
@@ -64,6 +75,9 @@ func (db *DB) Counts(ctx context.Context, run Run) (Counts, error) {
 			return err
 		}
 		if err := tx.GetContext(ctx, &counts, countProjects); err != nil {
+			return err
+		}
+		if err := tx.GetContext(ctx, &counts.Looked, countLooks, run.ID, run.Scan); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, inOrder); err != nil {

@@ -221,8 +221,18 @@ func (n namedRows) insert(ctx context.Context, tx *sqlx.Tx, statement string) er
 	return err
 }
 
-// deleteSecondLooks: the looks at projects have been followed by a completed scan.
-const deleteSecondLooks = `
+const (
+	// keepContradictions: what a sweep and a scan disagreed about stays in the
+	// evidence of the scan that came after both.
+	keepContradictions = `
+UPDATE regmend.data_repair_details d
+SET contradiction = l.contradiction
+FROM regmend.looks l
+WHERE d.project_id = ANY ($1) AND l.project_id = d.project_id AND l.contradiction IS NOT NULL
+  AND d.status = 'completed' AND d.contradiction IS NULL
+  AND l.run_id = d.run_id AND l.full_path = d.full_path AND l.scan_number < d.scan_number`
+
+	deleteFollowedLooks = `
 DELETE FROM regmend.looks
 WHERE project_id IN (
     SELECT l.project_id
@@ -232,6 +242,7 @@ WHERE project_id IN (
                             WHERE d.project_id = l.project_id AND d.status = 'completed')
     ORDER BY l.project_id
     FOR UPDATE)`
+)
 
 // endLooks deletes the looks that completed results of those projects have come
 // after.
@@ -239,6 +250,9 @@ func endLooks(ctx context.Context, tx *sqlx.Tx, projects []int64) error {
 	if len(projects) == 0 {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, deleteSecondLooks, pq.Array(projects))
+	if _, err := tx.ExecContext(ctx, keepContradictions, pq.Array(projects)); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, deleteFollowedLooks, pq.Array(projects))
 	return err
 }

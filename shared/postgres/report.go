@@ -23,7 +23,9 @@ type ReportRow struct {
 	Project gitlab.Project // its full path is the present one
 	Status  gitlab.Status
 	// Missing are the names of the missing repositories, sorted.
-	Missing   []string
+	Missing []string
+	// Young are those that are missing but too young to be counted, sorted.
+	Young     []string
 	UpdatedAt time.Time
 	// Failure is of the scans since the last completed one; zero if the last
 	// one completed.
@@ -68,7 +70,9 @@ const selectReportRows = `
 SELECT d.project_id, coalesce(r.path, '') AS full_path, d.status, d.updated_at,
        coalesce(d.error, '') AS error, d.attempts, d.next_attempt_at,
        ARRAY(SELECT m.name FROM regmend.missing_repositories m
-             WHERE m.project_id = d.project_id ORDER BY m.name COLLATE "C") AS missing
+             WHERE m.project_id = d.project_id ORDER BY m.name COLLATE "C") AS missing,
+       ARRAY(SELECT y.name FROM regmend.young_repositories y
+             WHERE y.project_id = d.project_id ORDER BY y.name COLLATE "C") AS young
 FROM regmend.data_repair_details d
 JOIN public.projects p ON p.id = d.project_id AND p.pending_delete IS NOT TRUE
 ` + routed + `
@@ -90,6 +94,7 @@ type reportRow struct {
 	Attempts      int            `db:"attempts"`
 	NextAttemptAt sql.NullTime   `db:"next_attempt_at"`
 	Missing       pq.StringArray `db:"missing"`
+	Young         pq.StringArray `db:"young"`
 }
 
 func (r reportRow) row() ReportRow {
@@ -97,6 +102,7 @@ func (r reportRow) row() ReportRow {
 		Project:   gitlab.Project{ID: r.ProjectID, FullPath: r.FullPath},
 		Status:    gitlab.Status(r.Status),
 		Missing:   r.Missing,
+		Young:     r.Young,
 		UpdatedAt: utc(r.UpdatedAt),
 		Failure: Failure{
 			Error:         r.Error,

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"regmend/shared/gitlab"
+
+	"github.com/lib/pq"
 )
 
 // Detail is everything that is known of one project.
@@ -26,6 +29,13 @@ type Detail struct {
 	// another one by now.
 	ListedPath string
 	gitlab.Evidence
+	// LookAgainAt is when the first of Young is old enough to be counted; zero where
+	// there are none.
+	LookAgainAt time.Time
+	// LookedAt is when a first look was had that a second is to follow; zero where
+	// there is none. Looked are the repositories it believes missing, sorted.
+	LookedAt time.Time
+	Looked   []string
 }
 
 // Two paths that differ only in case should not be; the exact one goes first.
@@ -45,10 +55,16 @@ SELECT p.id AS project_id, coalesce(r.path, '') AS full_path, p.pending_delete I
        coalesce(d.status, '') AS status, d.updated_at,
        coalesce(d.error, '') AS error, coalesce(d.attempts, 0) AS attempts, d.next_attempt_at,
        ARRAY(SELECT m.name FROM regmend.missing_repositories m
-             WHERE m.project_id = p.id ORDER BY m.name COLLATE "C") AS missing
+             WHERE m.project_id = p.id ORDER BY m.name COLLATE "C") AS missing,
+       ARRAY(SELECT y.name FROM regmend.young_repositories y
+             WHERE y.project_id = p.id ORDER BY y.name COLLATE "C") AS young, d.look_again_at,
+       CASE WHEN ` + looked + ` THEN l.looked_at END AS looked_at,
+       CASE WHEN ` + looked + ` THEN ARRAY(SELECT n.name FROM regmend.looked_repositories n
+             WHERE n.project_id = p.id ORDER BY n.name COLLATE "C") ELSE '{}' END AS looked
 FROM public.projects p
 ` + routed + `
 LEFT JOIN regmend.data_repair_details d ON d.project_id = p.id
+LEFT JOIN regmend.looks l ON l.project_id = p.id
 WHERE p.id = $3`
 
 type detailRow struct {
@@ -62,6 +78,10 @@ type detailRow struct {
 	Pages      int    `db:"pages"`
 	Listed     int    `db:"listed"`
 	Disputed   string `db:"contradiction"`
+
+	LookAgainAt sql.NullTime   `db:"look_again_at"`
+	LookedAt    sql.NullTime   `db:"looked_at"`
+	Looked      pq.StringArray `db:"looked"`
 	reportRow
 }
 
@@ -69,7 +89,8 @@ func (r detailRow) detail() Detail {
 	return Detail{
 		Eligible: r.Eligible, Recorded: r.Recorded, Trusted: r.Trusted,
 		Run: r.Run, Scan: r.Scan, ListedPath: r.ListedPath,
-		Evidence:  gitlab.Evidence{Method: r.Method, Pages: r.Pages, Listed: r.Listed, Contradiction: r.Disputed},
+		Evidence:    gitlab.Evidence{Method: r.Method, Pages: r.Pages, Listed: r.Listed, Contradiction: r.Disputed},
+		LookAgainAt: utc(r.LookAgainAt), LookedAt: utc(r.LookedAt), Looked: r.Looked,
 		ReportRow: r.row(),
 	}
 }

@@ -217,11 +217,22 @@ func (w *world) judge(id int64, kept worldProject) {
 		Scan: w.sweep.Scan, Project: gitlab.Project{ID: id, FullPath: p.path}, Status: gitlab.Completed,
 		Missing: slices.Sorted(maps.Keys(missing)), Evidence: gitlab.Evidence{Method: "sweep"},
 	}
+	if w.results[id].scan == 0 && (len(result.Missing) > 0 || w.looks[id]) {
+		w.looks[id] = true
+		return
+	}
 	if r := w.results[id]; r.scan > 0 {
 		said := slices.DeleteFunc(slices.Clone(r.missing), func(name string) bool { return w.rows[postgres.Listed{ProjectID: id, Name: name}] })
 		slices.Sort(said)
 		unknown := slices.ContainsFunc(said, func(name string) bool { return !known[name] })
 		if r.scan > w.sweep.Scan || r.path != p.path || unknown || slices.Equal(said, result.Missing) || w.agreedBefore(id, said) {
+			return
+		}
+		if slices.ContainsFunc(result.Missing, func(name string) bool { return !slices.Contains(said, name) }) {
+			w.looks[id] = true
+			return
+		}
+		if w.looks[id] {
 			return
 		}
 		result.Contradiction = "something"

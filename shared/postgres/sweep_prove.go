@@ -28,9 +28,11 @@ const unchanged = `(SELECT p.id FROM public.projects p
 // is done. A project that was kept, is still eligible, whose route nobody has
 // touched since, and that has no trustworthy completed result of this run,
 // misses those of its candidates that have tags and still have no row: mostly
-// none. One with a candidate that was not asked for is left as it is. A
-// trustworthy older result that the tags contradict is replaced, with what was
-// contradicted; results of a higher scan number stay.
+// none, and that is its result. What it misses is a first look (Looks). One with a
+// candidate that was not asked for is left as it is, and so is one without any at
+// which a scan had a first look. A trustworthy older result that the tags contradict
+// is replaced, with what was contradicted, as soon as nothing but what it reported
+// is missing or a second look has said so; results of a higher scan number stay.
 //
 // Where a repository has tags and the catalog does not have it, the catalog was
 // not whole: nothing is written, and s has failed.
@@ -48,6 +50,9 @@ func (db *DB) Prove(ctx context.Context, s Sweep) (Sweep, error) {
 		return db.endSweep(ctx, s)
 	}
 	if err := db.writeVerdicts(ctx, s, c.verdicts); err != nil {
+		return Sweep{}, err
+	}
+	if err := db.lookWhileSweeping(ctx, s, c.looks); err != nil {
 		return Sweep{}, err
 	}
 	return db.proveZeros(ctx, s, c.ids)
@@ -73,9 +78,12 @@ func (db *DB) disbelieve(ctx context.Context, s Sweep, reason string) (Sweep, er
 
 // chunk is what is judged at a time.
 type chunk struct {
-	objection string    // why nothing can be believed; "" if nothing speaks against it
-	ids       []int64   // of kept projects, ascending and without a gap; none at the end
-	verdicts  []verdict // on those of them that have candidates, where there is something to write
+	objection string  // why nothing can be believed; "" if nothing speaks against it
+	ids       []int64 // of kept projects, ascending and without a gap; none at the end
+	// verdicts are on those of them that have candidates, where there is something to
+	// write, and looks at those that seem to miss what no scan missed.
+	verdicts []verdict
+	looks    []gitlab.Result
 }
 
 // nextChunk reads without writing anything.
@@ -90,7 +98,7 @@ func (db *DB) nextChunk(ctx context.Context, s Sweep) (chunk, error) {
 		if c.ids, err = keptAfter(ctx, tx, s, db.chunks); err != nil || len(c.ids) == 0 {
 			return err
 		}
-		c.verdicts, err = judgeSuspects(ctx, tx, run, s, c.ids)
+		c.verdicts, c.looks, err = judgeSuspects(ctx, tx, run, s, c.ids)
 		return err
 	})
 	return c, err
@@ -151,6 +159,31 @@ func (db *DB) writeVerdicts(ctx context.Context, s Sweep, verdicts []verdict) er
 		})
 		return err
 	}, leavePending[verdict])
+}
+
+// lookWhileSweeping writes first looks at what seems missing.
+func (db *DB) lookWhileSweeping(ctx context.Context, s Sweep, looks []gitlab.Result) error {
+	return inHalves(looks, func(part []gitlab.Result) error {
+		_, err := db.step(ctx, "write what is to be looked at again", s, func(ctx context.Context, tx *sqlx.Tx, run Run, _ *Sweep) error {
+			_, err := look(ctx, tx, run, part)
+			return err
+		})
+		return err
+	}, leavePending[gitlab.Result])
+}
+
+// A sweep's looks have its scan number.
+const selectSweepLooks = `
+SELECT l.project_id
+FROM regmend.looks l
+WHERE l.project_id > $1 AND l.project_id <= $2 AND l.run_id = $3 AND l.scan_number = $4
+ORDER BY l.project_id`
+
+// Looks returns the projects in (from, to] that s had a first look at.
+func (db *DB) Looks(ctx context.Context, s Sweep, from, to int64) ([]int64, error) {
+	ids := []int64{}
+	err := db.sql.SelectContext(ctx, &ids, selectSweepLooks, from, to, s.Run, s.Scan)
+	return ids, db.fault(ctx, "read the looks of a sweep", err)
 }
 
 // leavePending is for a project whose result the database refuses, mostly

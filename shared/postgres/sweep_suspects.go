@@ -24,8 +24,12 @@ type suspect struct {
 	Scan       int64  `db:"scan_number"`
 	JudgedPath string `db:"judged_path"`
 	Method     string `db:"method"`
+	// Looked tells whether a scan of this run had a first look, and no result came
+	// after it.
+	Looked bool `db:"looked"`
 
 	Reported pq.StringArray `db:"reported"` // missing by that result
+	Young    pq.StringArray `db:"young"`    // and too young to be counted by it
 	Tagged   pq.StringArray `db:"tagged"`   // candidates that have tags
 	Denied   pq.StringArray `db:"denied"`   // candidates that have none
 	Agreed   pq.StringArray `db:"agreed"`   // not asked for: a scan reported them and the catalog has them
@@ -48,6 +52,8 @@ const (
 SELECT k.project_id, k.full_path, k.listed,
        coalesce(d.status = 'completed' AND ` + trusted + `, false) AS judged,
        coalesce(d.scan_number, 0) AS scan_number, coalesce(d.full_path, '') AS judged_path, coalesce(d.method, '') AS method,
+       ` + looked + ` AS looked,
+       ARRAY(SELECT c.name FROM regmend.young_repositories c WHERE c.project_id = k.project_id) AS young,
        ARRAY(SELECT c.name FROM regmend.missing_repositories c WHERE c.project_id = k.project_id AND ` + noRow + `) AS reported,
        ` + candidateNames + `c.tagged AND ` + noRow + `) AS tagged,
        ` + candidateNames + `NOT c.tagged) AS denied,
@@ -68,27 +74,34 @@ LEFT JOIN LATERAL (SELECT d.run_id, d.scan_number, d.status, d.full_path, d.meth
                    FROM regmend.data_repair_details d
                    WHERE d.project_id = suspected.project_id
                    LIMIT 1) AS d ON true
+LEFT JOIN LATERAL (SELECT l.run_id, l.scan_number
+                   FROM regmend.looks l
+                   WHERE l.project_id = suspected.project_id
+                   LIMIT 1) AS l ON true
 WHERE ` + unchanged + `
 ORDER BY k.project_id`
 )
 
-// judgeSuspects says what is to be written of those of ids that have candidates.
-func judgeSuspects(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep, ids []int64) ([]verdict, error) {
+// judgeSuspects says what is to be written of those of ids that have candidates:
+// results, and first looks at what seems missing.
+func judgeSuspects(ctx context.Context, tx *sqlx.Tx, run Run, s *Sweep, ids []int64) ([]verdict, []gitlab.Result, error) {
 	var suspects []suspect
 	err := tx.SelectContext(ctx, &suspects, selectSuspects, run.ID, run.Scan, s.Scan, ids[0], ids[len(ids)-1])
-	verdicts, _ := combine(run, conclusions(suspects, *s))
-	return verdicts, err
+	looks, others := divide(conclusions(suspects, *s))
+	verdicts, _ := combine(run, others)
+	looks, _ = newest(run, looks)
+	return verdicts, looks, err
 }
 
 func conclusions(suspects []suspect, s Sweep) []gitlab.Result {
 	var results []gitlab.Result
 	for _, p := range suspects {
-		missing, contradiction, ok := p.conclude(s.Scan)
-		if !ok {
+		status, missing, contradiction := p.conclude(s.Scan)
+		if status == "" {
 			continue
 		}
 		results = append(results, gitlab.Result{
-			Run: s.Run, Scan: s.Scan, Status: gitlab.Completed, Missing: missing,
+			Run: s.Run, Scan: s.Scan, Status: status, Missing: missing,
 			Project: gitlab.Project{ID: p.ProjectID, FullPath: p.FullPath},
 			Evidence: gitlab.Evidence{
 				Method: methodSweep, Pages: s.Pages, Listed: max(p.Listed, len(missing)),
@@ -100,25 +113,34 @@ func conclusions(suspects []suspect, s Sweep) []gitlab.Result {
 }
 
 // conclude says what is missing by a sweep of that scan number, and what of an
-// older result it contradicts. ok is false where nothing is to be written:
-// because what stands is newer, or agrees, or because something is not known.
-func (p suspect) conclude(scan int64) (missing []string, contradiction string, ok bool) {
-	if p.Open {
-		return nil, "", false
-	}
-	if !p.Judged {
-		return union(p.Tagged), "", len(p.Agreed) == 0
+// older result it contradicts. What no scan missed is to be looked at again. The
+// status is "" where nothing is to be written: because what stands is newer, or
+// agrees, or because something is not known.
+func (p suspect) conclude(scan int64) (status gitlab.Status, missing []string, contradiction string) {
+	switch {
+	case p.Open, !p.Judged && len(p.Agreed) > 0:
+		return "", nil, ""
+	case !p.Judged && len(p.Tagged) > 0:
+		return gitlab.Looked, union(p.Tagged), ""
+	case !p.Judged && p.Looked:
+		return "", nil, "" // its second look will say
+	case !p.Judged:
+		return gitlab.Completed, nil, ""
 	}
 	known := slices.Concat(p.Tagged, p.Denied, p.Agreed)
 	if p.Scan >= scan || p.JudgedPath != p.FullPath || len(without(p.Reported, known)) > 0 || len(without(p.Agreed, p.Reported)) > 0 {
-		return nil, "", false
+		return "", nil, ""
 	}
 	still := without(p.Reported, p.Denied)
-	overlooked, gone := without(p.Tagged, p.Reported), without(p.Reported, still)
-	if len(overlooked)+len(gone) == 0 {
-		return nil, "", false
+	overlooked, gone := without(without(p.Tagged, p.Reported), p.Young), without(p.Reported, still)
+	switch {
+	case len(overlooked) > 0:
+		return gitlab.Looked, union(still, p.Tagged), p.contradiction(overlooked, gone)
+	case len(gone) == 0, p.Looked, len(p.Young) > 0:
+		return "", nil, "" // it agrees, or comes up again by itself
+	default:
+		return gitlab.Completed, union(still), p.contradiction(nil, gone)
 	}
-	return union(still, p.Tagged), p.contradiction(overlooked, gone), true
 }
 
 // contradiction is what the older result did not have, and what it had wrongly,

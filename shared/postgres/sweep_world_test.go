@@ -33,7 +33,8 @@ type world struct {
 	projects map[int64]*worldProject
 	rows     map[postgres.Listed]bool
 	results  map[int64]worldResult
-	numbers  []int64 // scan numbers that were taken before the sweep began
+	looks    map[int64]bool // what the sweep believes missing and no result says
+	numbers  []int64        // scan numbers that were taken before the sweep began
 	sweep    postgres.Sweep
 
 	kept       map[int64]worldProject
@@ -64,7 +65,7 @@ type worldCandidate struct {
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
 		suite: newSuite(t, 0), random: rand.New(rand.NewPCG(seed, seed)), tagged: map[string]bool{},
-		projects: map[int64]*worldProject{}, rows: map[postgres.Listed]bool{}, results: map[int64]worldResult{},
+		projects: map[int64]*worldProject{}, rows: map[postgres.Listed]bool{}, results: map[int64]worldResult{}, looks: map[int64]bool{},
 		kept: map[int64]worldProject{}, candidates: map[postgres.Listed]*worldCandidate{}, unowned: map[string]bool{},
 	}
 	w.DB.Chop(1+w.random.IntN(8), 1+w.random.IntN(8), 1+w.random.IntN(4))

@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	// zeros are what is to be said of projects without any candidate.
+	// zeros are what is to be said of projects without any candidate, unless a scan
+	// saw something missing and a second one is to look.
 	zeros = `
     SELECT k.project_id, 'completed'::text AS status, $3::bigint AS scan_number, k.full_path, 0 AS missing_count,
            '` + methodSweep + `'::text AS method, $4::integer AS pages, k.listed, NULL::text AS contradiction,
@@ -22,6 +23,8 @@ const (
     LEFT JOIN regmend.data_repair_details d
       ON d.project_id = k.project_id AND d.project_id >= $5 AND d.project_id <= $6
     WHERE k.scan_number = $3 AND k.project_id >= $5 AND k.project_id <= $6
+      AND k.project_id NOT IN (SELECT l.project_id FROM regmend.looks l
+                               WHERE l.run_id = $1 AND l.project_id >= $5 AND l.project_id <= $6)
       AND NOT coalesce(d.status = 'completed' AND ` + trusted + `, false)
       AND k.project_id NOT IN (SELECT c.project_id FROM regmend.sweep_candidates c
                                WHERE c.scan_number = $3 AND c.project_id >= $5 AND c.project_id <= $6)`
@@ -47,6 +50,10 @@ WITH same AS (` + zeros + `
 SELECT ARRAY(SELECT project_id FROM written)`
 
 	deleteMissingWithin = `
+WITH young AS (
+    DELETE FROM regmend.young_repositories
+    WHERE project_id >= $1 AND project_id <= $2 AND project_id = ANY ($3)
+)
 DELETE FROM regmend.missing_repositories
 WHERE project_id >= $1 AND project_id <= $2 AND project_id = ANY ($3)`
 )
