@@ -187,6 +187,12 @@ func (in *installation) prepare(ctx context.Context, s setting) error {
 	if err := in.regmend(ctx, "settings", "set", "brake", "off"); err != nil {
 		return err
 	}
+	// What is missing is looked at twice, as ever, but without a wait between.
+	for _, at := range []string{"confirm_after", "min_age"} {
+		if err := in.regmend(ctx, "settings", "set", at, "0s"); err != nil {
+			return err
+		}
+	}
 	return in.regmend(ctx, "settings", "set", "max_concurrency", fmt.Sprint(s.slots))
 }
 

@@ -47,6 +47,8 @@ var settings = map[string]string{
 	"lap_interval":    "1s",
 	"page_size":       "100",
 	"brake":           "off", // it would slow what follows every fault
+	"confirm_after":   "0s",  // the second look follows at once
+	"min_age":         "0s",
 }
 
 // secret makes one up.

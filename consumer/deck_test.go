@@ -132,9 +132,13 @@ func TestAProjectWithRepositoriesIsListedLast(t *testing.T) {
 	w.consumer()
 	w.await("all projects are completed", w.completed(60))
 	for i := 1; i <= 60; i++ {
+		want := 1
+		if i%10 == 0 {
+			want = 2 // something is missing, which takes two looks
+		}
 		// A repository's own listing is asked for by the witness, the control is not.
-		if n := w.listings(app(i)); n != 1 {
-			t.Errorf("%s was listed %d times", app(i), n)
+		if n := w.listings(app(i)); n != want {
+			t.Errorf("%s was listed %d times, want %d", app(i), n, want)
 		}
 	}
 }

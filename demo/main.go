@@ -108,6 +108,8 @@ func setUp(ctx context.Context, in *installation, g *gitLab, s *screen) error {
 			return insertGitLab(ctx, in.gitlabURL(), g)
 		}},
 		stage{"regmend migrate", func() error { return in.regmend(ctx, "migrate") }},
+		stage{"regmend settings set confirm_after 0s", func() error { return in.regmend(ctx, "settings", "set", "confirm_after", "0s") }},
+		stage{"regmend settings set min_age 0s", func() error { return in.regmend(ctx, "settings", "set", "min_age", "0s") }},
 		stage{"regmend producer, two regmend consumer, regmend web started", func() error {
 			return in.startRegmend(ctx)
 		}},
