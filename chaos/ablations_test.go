@@ -12,7 +12,7 @@ import (
 var mechanisms = []string{
 	"claim", "slot-lease", "slot-fencing", "scan-number", "evidence-constraint", "ack-after-commit",
 	"ack-what-was-written", "control-listing", "witness", "run-identity", "own-prefix-filter", "second-look",
-	"poison-halving", "sweep-route", "sweep-position", "sweep-sample",
+	"poison-halving", "two-looks", "sweep-route", "sweep-position", "sweep-sample",
 }
 
 var kindsLine = regexp.MustCompile(`(?m)\A.+\nkinds: (\S+)$`)

@@ -67,3 +67,27 @@ $$;
 
 CREATE TRIGGER chaos_gate BEFORE UPDATE ON regmend.sweeps
     FOR EACH ROW EXECUTE FUNCTION chaos.gate();
+
+-- What was looked at: the names that each look believes missing.
+CREATE TABLE chaos.looks (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    project_id bigint NOT NULL,
+    run bigint NOT NULL,
+    scan bigint NOT NULL,
+    missing text[] NOT NULL
+);
+CREATE INDEX ON chaos.looks (xid);
+
+CREATE FUNCTION chaos.record_look() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO chaos.looks (project_id, run, scan, missing)
+    SELECT NEW.project_id, NEW.run_id, NEW.scan_number, coalesce(array_agg(name ORDER BY name COLLATE "C"), '{}')
+    FROM regmend.looked_repositories WHERE project_id = NEW.project_id;
+    RETURN NULL;
+END
+$$;
+
+CREATE CONSTRAINT TRIGGER chaos_records AFTER INSERT OR UPDATE ON regmend.looks
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION chaos.record_look();

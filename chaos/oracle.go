@@ -68,6 +68,8 @@ type oracle struct {
 
 	landings map[landing]time.Time
 	walks    map[walkKey]walk
+	writesOf map[int64][]write  // by project
+	looksAt  map[int64][]glance // by project
 }
 
 // judge looks at everything that was written. Redis may have lost the stash at
@@ -80,6 +82,10 @@ func (w *witness) judge(forces []forced, losses []time.Time, pages catalogPages)
 	byProject := map[int64][]write{}
 	for _, found := range w.writes {
 		byProject[found.ProjectID] = append(byProject[found.ProjectID], found)
+	}
+	o.writesOf, o.looksAt = byProject, map[int64][]glance{}
+	for _, g := range w.glances {
+		o.looksAt[g.ProjectID] = append(o.looksAt[g.ProjectID], g)
 	}
 	sightings := map[int64][]sighting{}
 	for _, s := range w.stashed {
@@ -97,6 +103,7 @@ func (w *witness) judge(forces []forced, losses []time.Time, pages catalogPages)
 			o.order(found)
 			o.content(found)
 			o.proof(found)
+			o.twice(found)
 		}
 		o.repeats(writes, sightings[id])
 		o.unwritten(id, writes, sightings[id])

@@ -17,6 +17,9 @@ func newOracleWorld() *witness {
 			{from: clock(10), path: "g/new", rows: map[string]bool{"": true}},
 		}}},
 	}}
+	for run := range int64(4) { // whatever is missed was missed by a look before
+		w.glances = append(w.glances, glance{ProjectID: 1, Run: run, Missing: []string{"", "wab", "web"}})
+	}
 	for s := range 40 { // a scan number and a look at the stash each second
 		w.numbers = append(w.numbers, number{at: clock(s), last: int64(s)})
 		w.looks = append(w.looks, look{begin: clock(s), end: clock(s)})
@@ -233,6 +236,35 @@ func TestOracle(t *testing.T) {
 				if len(c.lines) != want {
 					t.Errorf("%s: %d, want %d: %q", c.what, len(c.lines), want, c.lines)
 				}
+			}
+		})
+	}
+}
+
+func TestOracle_WhatWasMissedOnce(t *testing.T) {
+	sweep := func(w *write) { w.New.Method = methodSweep }
+	for name, test := range map[string]struct {
+		glances []glance
+		earlier []write
+		change  func(*write)
+		wrong   int
+	}{
+		"nothing was looked at":          {wrong: 1},
+		"a look missed it":               {glances: []glance{{ProjectID: 1, Run: 1, Scan: 2, Missing: []string{"web"}}}},
+		"a look missed something else":   {glances: []glance{{ProjectID: 1, Run: 1, Scan: 2, Missing: []string{""}}}, wrong: 1},
+		"a look of another run":          {glances: []glance{{ProjectID: 1, Run: 2, Scan: 2, Missing: []string{"web"}}}, wrong: 1},
+		"the look is the scan's own":     {glances: []glance{{ProjectID: 1, Run: 1, Scan: 3, Missing: []string{"web"}}}, wrong: 1},
+		"a result said so before":        {earlier: []write{right(2, 2)}, wrong: 1},
+		"a sweep keeps what a scan said": {earlier: []write{right(2, 2)}, change: sweep},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := right(3, 5)
+			if test.change != nil {
+				test.change(&w)
+			}
+			o := &oracle{looksAt: map[int64][]glance{1: test.glances}, writesOf: map[int64][]write{1: append(test.earlier, w)}}
+			if o.twice(w); len(o.wrong) != test.wrong {
+				t.Errorf("wrong: %q, want %d", o.wrong, test.wrong)
 			}
 		})
 	}

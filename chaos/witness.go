@@ -24,10 +24,13 @@ type witness struct {
 	at      string     // the last transaction read that wrote results
 	sweptAt string     // and that moved a sweep on
 
+	lookedAt string // and that had a first look
+
 	mu      sync.Mutex
 	writes  []write
 	courses []course // of sweeps
-	looks   []look   // at the stash
+	glances []glance
+	looks   []look // at the stash
 	stashed []sighting
 	numbers []number
 	begins  map[runOf]begin
@@ -113,7 +116,7 @@ func (in *installation) watch(ctx context.Context) (*witness, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	w := &witness{in: in, truth: truth, end: cancel, at: "0", sweptAt: "0", begins: map[runOf]begin{}}
+	w := &witness{in: in, truth: truth, end: cancel, at: "0", sweptAt: "0", lookedAt: "0", begins: map[runOf]begin{}}
 	w.ended.Go(func() { w.every(ctx, w.look) })
 	w.ended.Go(func() { w.every(ctx, w.lookAtStash) })
 	return w, nil
@@ -162,6 +165,9 @@ func (w *witness) look(ctx context.Context) error {
 
 func (w *witness) read(ctx context.Context) error {
 	if err := w.readCourses(ctx); err != nil {
+		return err
+	}
+	if err := w.readGlances(ctx); err != nil {
 		return err
 	}
 	db := w.in.database.sql
@@ -257,6 +263,6 @@ func (w *witness) replaced(ctx context.Context) error {
 	if err := w.truth.replaced(ctx, db); err != nil {
 		return err
 	}
-	w.at, w.sweptAt = last, last
+	w.at, w.sweptAt, w.lookedAt = last, last, last
 	return nil
 }

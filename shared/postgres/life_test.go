@@ -62,6 +62,22 @@ func live(t *testing.T, db *postgres.DB, projects []int64) {
 	}
 	_, err = db.Sample(ctx, 5)
 	must(err)
+	first := gitlab.Result{
+		Run: run.ID, Scan: loaded.Scan, Project: loaded.Projects[0], Status: gitlab.Looked, Missing: []string{"lost"},
+		Evidence: gitlab.Evidence{Method: "gitlab", Pages: 1, Listed: 2},
+	}
+	looked, err := db.Write(ctx, run, []gitlab.Result{first})
+	must(err)
+	if want := (postgres.Written{Looked: 1}); looked != want {
+		t.Errorf("Write() = %+v, want %+v", looked, want)
+	}
+	loaded, err = db.Load(ctx, run, 0, walked.IDs, 0)
+	must(err)
+	found, err := db.Missing(ctx, postgres.Glance{Run: run, Scan: loaded.Scan, Start: loaded.At, Projects: loaded.Projects}, listed)
+	must(err)
+	if want := []postgres.Missing{{Listed: listed[1], Confirmed: true}}; !cmp.Equal(want, found) {
+		t.Errorf("Missing() = %+v, want %+v", found, want)
+	}
 	results := []gitlab.Result{
 		{
 			Run: run.ID, Scan: loaded.Scan, Project: loaded.Projects[0], Status: gitlab.Completed, Missing: []string{"lost"}, Names: []string{"", "lost"},
@@ -77,6 +93,7 @@ func live(t *testing.T, db *postgres.DB, projects []int64) {
 	_, err = db.DropOrphans(ctx, 0, 1000)
 	must(err)
 	must(keepVersions(t, db, run, results[0]))
+	must(db.DropLooks(ctx, run, 0, 1000))
 	read(t, db, run, projects)
 	sweepOnce(t, db, run)
 	read(t, db, run, projects)

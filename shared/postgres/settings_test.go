@@ -29,7 +29,7 @@ func TestSettingsHaveTheDocumentedDefaults(t *testing.T) {
 	want := postgres.Settings{
 		MaxConcurrency: 2, BatchSize: 100, PageSize: 1000, StashLimit: 1000, FlushAfter: 5 * time.Second,
 		QueueMinutes: 5, LapInterval: 10 * time.Minute, WitnessShare: 50,
-		Strategy: postgres.StrategyProject, Brake: true,
+		Strategy: postgres.StrategyProject, Brake: true, ConfirmAfter: time.Minute, MinAge: time.Hour,
 		RetainSnapshots: 10, RetainSnapshotsFor: 90 * 24 * time.Hour, ShrinkShare: 50,
 		RepairConcurrency: 1,
 	}
@@ -47,7 +47,7 @@ func TestSettingsHaveTheDocumentedDefaults(t *testing.T) {
 		}
 		shown = append(shown, s.Key+"="+s.Value)
 	}
-	if got, want := strings.Join(shown, " "), "max_concurrency=2 scan_enabled=false batch_size=100 page_size=1000 stash_limit=1000 flush_after=5s queue_minutes=5 lap_interval=10m witness_share=50 scope= strategy=project requests_per_second=0 brake=on active_hours= retain_snapshots=10 retain_snapshots_for=2160h shrink_share=50 repair_concurrency=1 repair_enabled=false"; got != want {
+	if got, want := strings.Join(shown, " "), "max_concurrency=2 scan_enabled=false batch_size=100 page_size=1000 stash_limit=1000 flush_after=5s queue_minutes=5 lap_interval=10m witness_share=50 scope= strategy=project requests_per_second=0 brake=on active_hours= confirm_after=1m min_age=1h retain_snapshots=10 retain_snapshots_for=2160h shrink_share=50 repair_concurrency=1 repair_enabled=false"; got != want {
 		t.Errorf("Settings() = %s, want %s", got, want)
 	}
 }
@@ -66,6 +66,8 @@ func TestSetIsInForceAndNoted(t *testing.T) {
 		{"requests_per_second", "25", "0", "25"},
 		{"brake", "off", "on", "off"},
 		{"active_hours", " 22:00-06:00,12:00-13:30   Europe/Berlin", "", "22:00-06:00,12:00-13:30 Europe/Berlin"},
+		{"confirm_after", "0s", "1m", "0s"},
+		{"min_age", "8760h", "1h", "8760h"},
 		{"retain_snapshots", "3", "10", "3"},
 		{"retain_snapshots_for", "0s", "2160h", "0s"},
 		{"shrink_share", "100", "50", "100"},
@@ -85,6 +87,7 @@ func TestSetIsInForceAndNoted(t *testing.T) {
 		MaxConcurrency: 12, ScanEnabled: true, BatchSize: 100, PageSize: 1000, StashLimit: 1000,
 		FlushAfter: 90 * time.Second, QueueMinutes: 5, LapInterval: 2 * time.Hour, WitnessShare: 50,
 		Strategy: postgres.StrategySweep, PerSecond: 25, ActiveHours: hours(t, "22:00-06:00,12:00-13:30 Europe/Berlin"),
+		MinAge: 8760 * time.Hour,
 		RetainSnapshots: 3, RetainSnapshotsFor: 0, ShrinkShare: 100,
 		RepairConcurrency: 1,
 	}

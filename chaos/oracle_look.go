@@ -1,0 +1,31 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+)
+
+// twice complains of a repository that was counted as missing and that no older
+// scan of the run had missed: neither by a look nor, where a sweep took something
+// out of a result, by that.
+func (o *oracle) twice(w write) {
+	if !w.fresh() {
+		return
+	}
+	for _, name := range w.Missing {
+		if !o.lookedFor(w, name) {
+			o.wrong = append(o.wrong, fmt.Sprintf("%s: %q is counted, and was missed once", w, name))
+		}
+	}
+}
+
+func (o *oracle) lookedFor(w write, name string) bool {
+	missed := func(run, scan int64, names []string) bool {
+		return run == w.New.Run && scan < w.New.Scan && slices.Contains(names, name)
+	}
+	return slices.ContainsFunc(o.looksAt[w.ProjectID], func(g glance) bool {
+		return g.Epoch <= w.Epoch && missed(g.Run, g.Scan, g.Missing)
+	}) || w.New.Method == methodSweep && slices.ContainsFunc(o.writesOf[w.ProjectID], func(earlier write) bool {
+		return earlier.Epoch <= w.Epoch && missed(earlier.New.Run, earlier.New.Scan, earlier.Missing)
+	})
+}
