@@ -59,9 +59,16 @@ func (w *world) completed(n int) func() bool {
 	return func() bool { return w.counts().Completed == int64(n) }
 }
 
+// looked waits until no second look is to be had any more.
+func (w *world) looked() {
+	w.t.Helper()
+	w.await("second looks are through", func() bool { return w.Value(w.t, `SELECT count(*) FROM regmend.looks`) == "0" })
+}
+
 // checkApps checks every row of n projects made by projects.
 func (w *world) checkApps(n int) {
 	w.t.Helper()
+	w.looked()
 	const wrong = `
 SELECT count(*)
 FROM public.projects p

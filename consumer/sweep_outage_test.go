@@ -198,6 +198,7 @@ func TestSweep_WhatChangesMeanwhile(t *testing.T) {
 	created := w.Project(t, "group/created")
 	release()
 	w.swept(postgres.SweepDone)
+	w.looked()
 	const status = `SELECT coalesce((SELECT status || ' ' || missing_count FROM regmend.data_repair_details WHERE project_id = p.id), 'pending')
 		FROM public.projects p WHERE path = $1`
 	for path, want := range map[string]string{

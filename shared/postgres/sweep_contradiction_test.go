@@ -26,11 +26,17 @@ func TestP7_WhatTheCatalogAndAScanDisagreeAboutIsDecidedByTheTags(t *testing.T) 
 		t.Errorf("asked for the tags of %v, want %v: what both have needs no asking", got, want)
 	}
 	sweep = s.prove(t, sweep)
+	still := s.swept(sweep, 1, "")
+	still.Status = "completed" // what it keeps was missed twice
 	want := []stored{
-		s.swept(sweep, 0, "web"), s.swept(sweep, 1, ""),
+		s.completedRow(0, 1), s.swept(sweep, 0, "web"), still,
 		s.completedRow(2, 1, "same"), s.completedRow(3, 1, "mended"), s.completedRow(4, 1, "x"),
 	}
-	wantRows(t, s.Database, want...)
+	wantSwept(t, s.Database, want...)
+	confirmed := s.completed(0, 0, "web")
+	confirmed.Scan = sweep.Scan + 1
+	s.Exec(t, `SELECT setval('regmend.scan_number', $1)`, confirmed.Scan)
+	s.write(t, confirmed)
 
 	scan := " scan " + s.Value(t, `SELECT $1::text`, s.at(1)) + " (gitlab)"
 	contradictions := []postgres.Contradiction{
@@ -50,7 +56,7 @@ func TestP7_WhatTheCatalogAndAScanDisagreeAboutIsDecidedByTheTags(t *testing.T) 
 	// A failure leaves it; a new result is without.
 	after := func(scan int64) int64 { return sweep.Scan - s.run.Scan + scan }
 	s.Exec(t, `SELECT setval('regmend.scan_number', 2000)`)
-	s.write(t, s.failed(0, after(1), "timeout"), s.completed(1, after(1)))
+	s.write(t, s.failed(0, after(2), "timeout"), s.completed(1, after(2)))
 	if got, total, err := s.DB.Contradictions(t.Context(), 10); err != nil || total != 1 || got[0].Project != s.projects[0] {
 		t.Errorf("Contradictions() = %+v, %d, %v, want that of the first project", got, total, err)
 	}
@@ -71,7 +77,7 @@ func TestP7_AnOlderResultStandsWhereNotEverythingIsKnown(t *testing.T) {
 	s.ask(t, sweep, "group/app-c/x", "group/moved/x")
 	s.write(t, s.completed(0, 2, "late"), s.completed(1, 2), s.completed(2, 2, "late"))
 	s.prove(t, sweep)
-	wantRows(t, s.Database, s.completedRow(0, 2, "late"), s.completedRow(1, 2), s.completedRow(2, 2, "late"), s.completedRow(3, 1, "x"))
+	wantSwept(t, s.Database, s.completedRow(0, 2, "late"), s.completedRow(1, 2), s.completedRow(2, 2, "late"), s.completedRow(3, 1, "x"))
 }
 
 func TestP7_ACatalogThatLacksWhatHasTagsProvesNothing(t *testing.T) {
@@ -84,7 +90,7 @@ func TestP7_ACatalogThatLacksWhatHasTagsProvesNothing(t *testing.T) {
 	if sweep.State != postgres.SweepFailed || !strings.Contains(sweep.Reason, "group/app-a/x") {
 		t.Errorf("sweep = %+v, want it failed because of group/app-a/x", sweep)
 	}
-	wantRows(t, s.Database, s.completedRow(0, 1, "x"))
+	wantSwept(t, s.Database, s.completedRow(0, 1, "x"))
 }
 
 // TestACatalogThatLacksWhatIsGoneElsewhereIsBelieved is of what explains that
@@ -113,7 +119,7 @@ func TestACatalogThatLacksWhatIsGoneElsewhereIsBelieved(t *testing.T) {
 				s.Exec(t, statement)
 			}
 			sweep = s.prove(t, sweep)
-			wantRows(t, s.Database, s.completedRow(0, 1, "x"), s.swept(sweep, 1))
+			wantSwept(t, s.Database, s.completedRow(0, 1, "x"), s.swept(sweep, 1))
 		})
 	}
 }
@@ -132,5 +138,5 @@ func TestARowThatComesAndGoesIsNoContradiction(t *testing.T) {
 	if sweep = s.prove(t, sweep); sweep.State != postgres.SweepDone {
 		t.Errorf("sweep = %+v, want it done", sweep)
 	}
-	wantRows(t, s.Database, s.completedRow(0, 1, "x"))
+	wantSwept(t, s.Database, s.completedRow(0, 1, "x"))
 }

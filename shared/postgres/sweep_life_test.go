@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/lib/pq"
 )
 
 func TestThereIsOneSweepAtATime(t *testing.T) {
@@ -70,7 +71,7 @@ func TestAWalkBegunAnewForgetsEverything(t *testing.T) {
 	}
 	again = s.prove(t, again)
 	s.projects[2].FullPath = "Group/new"
-	wantRows(t, s.Database, s.swept(again, 0), s.swept(again, 1, "z"), s.swept(again, 2))
+	wantSwept(t, s.Database, s.swept(again, 0), s.swept(again, 1, "z"), s.swept(again, 2))
 	if got, want := s.unowned(t), []string{"nobody/y"}; !cmp.Equal(got, want) {
 		t.Errorf("Unowned() = %v, want %v", got, want)
 	}
@@ -133,7 +134,7 @@ func TestPathsThatNoRegistryCanHoldAreNoRepositories(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, 1)
 	sweep := s.sweep(t, []string{"", "group/app-a/\x00", "group/app-a/\xff", "group/app-a/" + strings.Repeat("a", 5000), "group/app-a/"})
-	wantRows(t, s.Database, s.swept(sweep, 0))
+	wantSwept(t, s.Database, s.swept(sweep, 0))
 	if got, want := s.unowned(t), []string{"group/app-a/"}; !cmp.Equal(got, want) {
 		t.Errorf("Unowned() = %v, want %v", got, want)
 	}
@@ -174,7 +175,7 @@ func TestWhatIsLeftOfOldSweepsGoesAndNothingElse(t *testing.T) {
 	leave()
 	sweep = s.prove(t, sweep)
 	gone("when one is done")
-	wantRows(t, s.Database, s.swept(sweep, 0, "x"), s.swept(sweep, 1), s.swept(sweep, 2))
+	wantSwept(t, s.Database, s.swept(sweep, 0, "x"), s.swept(sweep, 1), s.swept(sweep, 2))
 	if got, want := s.unowned(t), []string{"nobody/x"}; !cmp.Equal(got, want) {
 		t.Errorf("Unowned() = %v, want %v", got, want)
 	}
@@ -220,8 +221,33 @@ func TestASweepAndTheOracleAgree(t *testing.T) {
 			}
 		}
 		s.prove(t, sweep)
+		s.confirmLooks(t, sweep)
 		wantOutcomes(t, s, tagged)
 	}
+}
+
+// confirmLooks writes what scans after the sweep would that saw the same.
+func (s *suite) confirmLooks(t *testing.T, sweep postgres.Sweep) {
+	t.Helper()
+	var looks []struct {
+		ID    int64  `db:"project_id"`
+		Path  string `db:"full_path"`
+		Names pq.StringArray
+	}
+	err := s.SQL.SelectContext(t.Context(), &looks, `SELECT project_id, full_path, ARRAY(
+		SELECT name FROM regmend.looked_repositories n WHERE n.project_id = l.project_id) AS names FROM regmend.looks l`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Exec(t, `SELECT setval('regmend.scan_number', $1)`, sweep.Scan+1)
+	var results []gitlab.Result
+	for _, l := range looks {
+		results = append(results, gitlab.Result{
+			Run: s.run.ID, Scan: sweep.Scan + 1, Project: gitlab.Project{ID: l.ID, FullPath: l.Path}, Status: gitlab.Completed,
+			Missing: l.Names, Evidence: gitlab.Evidence{Method: "sweep", Pages: 1, Listed: len(l.Names)},
+		})
+	}
+	s.write(t, results...)
 }
 
 func wantOutcomes(t *testing.T, s *suite, tagged []string) {

@@ -8,6 +8,7 @@ import (
 
 	"regmend/shared/gitlab"
 	"regmend/shared/postgres"
+	"regmend/shared/postgres/postgrestest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -86,11 +87,36 @@ func (s *suite) sweep(t *testing.T, pages ...[]string) postgres.Sweep {
 	return s.prove(t, sweep)
 }
 
-// swept is the row that the sweep makes of the project.
+// swept is the row that the sweep makes of the project, or its look at it where
+// something is missing.
 func (s *suite) swept(sweep postgres.Sweep, project int, names ...string) stored {
 	row := s.completedRow(project, 0, names...)
 	row.Scan = sweep.Scan
+	if len(names) > 0 {
+		row.Status = "looked"
+	}
 	return row
+}
+
+const selectLooked = `
+SELECT l.project_id, run_id, 'looked' AS status, scan_number,
+       (SELECT count(*) FROM regmend.looked_repositories n WHERE n.project_id = l.project_id) AS missing_count,
+       coalesce((SELECT string_agg(name, ',' ORDER BY name) FROM regmend.looked_repositories n
+                 WHERE n.project_id = l.project_id), '') AS names
+FROM regmend.looks l`
+
+// wantSwept compares rows and looks, a project's row before its look.
+func wantSwept(t *testing.T, db *postgrestest.Database, want ...stored) {
+	t.Helper()
+	var looks []stored
+	if err := db.SQL.SelectContext(t.Context(), &looks, selectLooked); err != nil {
+		t.Fatal(err)
+	}
+	got := append(rows(t, db), looks...)
+	slices.SortStableFunc(got, func(a, b stored) int { return int(a.Project - b.Project) })
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
 }
 
 func (s *suite) unowned(t *testing.T) []string {
@@ -115,13 +141,13 @@ func TestASweepFindsWhatIsMissing(t *testing.T) {
 	// Of what is a candidate, a row can come before it is judged.
 	s.Repository(t, s.projects[2].ID, "a/b")
 	sweep = s.prove(t, sweep)
-	wantRows(t, s.Database, s.swept(sweep, 0, ""), s.swept(sweep, 1), s.swept(sweep, 2), s.swept(sweep, 3), s.swept(sweep, 4))
+	wantSwept(t, s.Database, s.swept(sweep, 0, ""), s.swept(sweep, 1), s.swept(sweep, 2), s.swept(sweep, 3), s.swept(sweep, 4))
 	if got, want := s.unowned(t), []string{"group", "nobody/x"}; !cmp.Equal(got, want) {
 		t.Errorf("Unowned() = %v, want %v", got, want)
 	}
 	want := postgres.Sweep{
 		ID: sweep.ID, Run: s.run.ID, Scan: sweep.Scan, State: postgres.SweepDone, StartedBy: "a test", Cursor: s.projects[4].ID,
-		Pages: 2, Projects: 5, Repositories: 8, Unowned: 2, Candidates: 3, Proven: 5,
+		Pages: 2, Projects: 5, Repositories: 8, Unowned: 2, Candidates: 3, Proven: 4,
 	}
 	got, err := s.DB.Sweep(t.Context())
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(postgres.Sweep{}, "StartedAt", "EndedAt")); err != nil || diff != "" {
@@ -130,9 +156,9 @@ func TestASweepFindsWhatIsMissing(t *testing.T) {
 	if got.StartedAt.IsZero() || got.EndedAt.Before(got.StartedAt) {
 		t.Errorf("Sweep() lasted from %v to %v", got.StartedAt, got.EndedAt)
 	}
-	detail, err := s.DB.Show(t.Context(), s.run, fmt.Sprint(s.projects[0].ID))
-	evidence := gitlab.Evidence{Method: "sweep", Pages: 2, Listed: 3} // the path that both pages had counts twice
-	if err != nil || !detail.Trusted || detail.ListedPath != "Group/app-a" || detail.Evidence != evidence {
+	detail, err := s.DB.Show(t.Context(), s.run, fmt.Sprint(s.projects[1].ID))
+	evidence := gitlab.Evidence{Method: "sweep", Pages: 2, Listed: 1}
+	if err != nil || !detail.Trusted || detail.ListedPath != "Group/app-b" || detail.Evidence != evidence {
 		t.Errorf("Show() = %+v, %v, want %+v", detail, err, evidence)
 	}
 	if got := s.Value(t, `SELECT (SELECT count(*) FROM regmend.sweep_projects) + (SELECT count(*) FROM regmend.sweep_candidates)`); got != "0" {
@@ -195,7 +221,7 @@ func TestP9_ARouteThatIsThereTwiceHoldsNoSweepUp(t *testing.T) {
 	sweep = s.walk(t, sweep, []string{"group/app-a/x"})
 	s.ask(t, sweep)
 	sweep = s.prove(t, sweep)
-	wantRows(t, s.Database, s.swept(sweep, 0, "x"), s.swept(sweep, 1))
+	wantSwept(t, s.Database, s.swept(sweep, 0, "x"), s.swept(sweep, 1))
 }
 
 func TestASweepLeavesProjectsThatWereNotThere(t *testing.T) {
@@ -204,7 +230,7 @@ func TestASweepLeavesProjectsThatWereNotThere(t *testing.T) {
 	sweep := s.keep(t, s.begin(t))
 	s.Project(t, "Group/later")
 	sweep = s.prove(t, s.walk(t, sweep, []string{"group/later/x"}))
-	wantRows(t, s.Database, s.swept(sweep, 0))
+	wantSwept(t, s.Database, s.swept(sweep, 0))
 	if got := s.unowned(t); len(got) > 0 {
 		t.Errorf("Unowned() = %v, want none: a project that came later owns it", got)
 	}
@@ -216,14 +242,14 @@ func TestASweepSurvivesTheFreezingOfRoutes(t *testing.T) {
 	sweep := s.keep(t, s.begin(t))
 	s.Exec(t, `VACUUM FREEZE public.routes`)
 	sweep = s.prove(t, s.walk(t, sweep, nil))
-	wantRows(t, s.Database, s.swept(sweep, 0))
+	wantSwept(t, s.Database, s.swept(sweep, 0))
 }
 
 func TestAProjectWithACandidateThatWasNotAskedForIsLeftToAScan(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, 2)
 	sweep := s.prove(t, s.walk(t, s.keep(t, s.begin(t)), []string{"group/app-a/web"}))
-	wantRows(t, s.Database, s.swept(sweep, 1))
+	wantSwept(t, s.Database, s.swept(sweep, 1))
 }
 
 func TestP5_SweepsAndScansInAnyOrder(t *testing.T) {
@@ -244,12 +270,12 @@ func TestP5_SweepsAndScansInAnyOrder(t *testing.T) {
 	kept := s.completedRow(3, 0, "y")
 	kept.Scan = later.Scan
 	want := []stored{s.swept(sweep, 0), failed, s.completedRow(2, 2, "x"), kept}
-	wantRows(t, s.Database, want...)
+	wantSwept(t, s.Database, want...)
 	// What was still on its way changes nothing, but for what began later.
 	s.write(t, s.completed(0, 3, "old"), after(s.completed(1, 0, "new")))
 	want[1] = s.completedRow(1, 0, "new")
 	want[1].Scan = sweep.Scan + 1
-	wantRows(t, s.Database, want...)
+	wantSwept(t, s.Database, want...)
 }
 
 func TestASweepReplacesResultsThatDoNotCount(t *testing.T) {
@@ -258,7 +284,7 @@ func TestASweepReplacesResultsThatDoNotCount(t *testing.T) {
 	s.write(t, s.completed(0, 9, "x", "y"), s.completed(1, 9, "z"))
 	s.run = s.Run(t)
 	sweep := s.sweep(t, []string{"group/app-b/new"})
-	wantRows(t, s.Database, s.swept(sweep, 0), s.swept(sweep, 1, "new"))
+	wantSwept(t, s.Database, s.swept(sweep, 0), s.swept(sweep, 1, "new"))
 }
 
 // The catalog's entries come in any order, on any page, in any process.
