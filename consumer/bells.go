@@ -21,7 +21,8 @@ type bells struct {
 // rarelyFilled are the queues that have a bell.
 func rarelyFilled() []string {
 	return []string{
-		tasks.QueueAdhoc, tasks.QueueConfirm, tasks.QueueRescue, tasks.QueueFlush, tasks.QueueSweep, tasks.QueueRetain, tasks.QueueRepair,
+		tasks.QueueAdhoc, tasks.QueueConfirm, tasks.QueueRescue, tasks.QueueFlush, tasks.QueueSweep,
+		tasks.QueueRetain, tasks.QueueRepair,
 	}
 }
 

@@ -97,6 +97,7 @@ func (v *visit) tagged(ctx context.Context, listings map[int64]*listing, found m
 		return nil, err
 	}
 	var tagged []postgres.Listed
+	empty := false
 	for _, r := range rowless {
 		l := listings[r.ProjectID]
 		p := l.project
@@ -113,10 +114,13 @@ func (v *visit) tagged(ctx context.Context, listings map[int64]*listing, found m
 		case ok:
 			tagged = append(tagged, r)
 		default:
-			l.emptied = append(l.emptied, r.Name)
+			empty, l.emptied = true, append(l.emptied, r.Name)
 		}
 	}
-	return tagged, nil
+	if empty { // so answers a registry, too, that lost everything a moment ago
+		err = v.prove(ctx, v.state, gitlab.Project{})
+	}
+	return tagged, err
 }
 
 // outcome is the result of a listing that was read to its end, and of which so

@@ -2,9 +2,6 @@
 
 -- Locks: none on GitLab's tables. Results and settings are locked for a moment.
 
--- What the look fills in.
-ALTER TABLE regmend.missing_repositories ADD COLUMN IF NOT EXISTS created_at timestamptz;
-
 -- Who did or ordered what, when and why. Rows are only ever added.
 CREATE TABLE regmend.repair_audit (
     id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -94,7 +91,7 @@ CREATE TABLE regmend.repair_items (
 CREATE UNIQUE INDEX repair_items_inserted ON regmend.repair_items (inserted_id)
     WHERE state IN ('applied', 'kept');
 CREATE INDEX repair_items_project ON regmend.repair_items (project_id)
-    WHERE state IN ('open', 'applied', 'kept');
+    WHERE state IN ('open', 'applied', 'failed', 'kept');
 
 COMMENT ON TABLE regmend.repair_items IS 'The repositories of a plan; each is in one state';
 COMMENT ON COLUMN regmend.repair_items.full_path IS 'The project''s, when it was planned';
@@ -153,4 +150,3 @@ DROP TABLE regmend.repair_items;
 DROP TABLE regmend.repair_plans;
 DROP TABLE regmend.repair_audit;
 DROP FUNCTION regmend.refuse_change();
-ALTER TABLE regmend.missing_repositories DROP COLUMN IF EXISTS created_at;

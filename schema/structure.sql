@@ -1035,7 +1035,7 @@ CREATE UNIQUE INDEX repair_items_inserted ON regmend.repair_items USING btree (i
 -- Name: repair_items_project; Type: INDEX; Schema: regmend; Owner: -
 --
 
-CREATE INDEX repair_items_project ON regmend.repair_items USING btree (project_id) WHERE (state = ANY (ARRAY['open'::text, 'applied'::text, 'kept'::text]));
+CREATE INDEX repair_items_project ON regmend.repair_items USING btree (project_id) WHERE (state = ANY (ARRAY['open'::text, 'applied'::text, 'failed'::text, 'kept'::text]));
 
 --
 -- Name: settings_history_key; Type: INDEX; Schema: regmend; Owner: -

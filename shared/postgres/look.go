@@ -166,7 +166,23 @@ func look(ctx context.Context, tx *sqlx.Tx, run Run, looks []gitlab.Result) (Wri
 		}
 	}
 	written := Written{Looked: len(wrote), Superseded: len(same) - len(wrote), Discarded: len(looks) - len(same)}
-	return written, lookedRows(looks, wrote).replace(ctx, tx)
+	if err := lookedRows(looks, wrote).replace(ctx, tx); err != nil {
+		return Written{}, err
+	}
+	return written, keepSnapshots(ctx, tx, run, lookedListings(looks, wrote), nil)
+}
+
+// lookedListings are those of looks that were written.
+func lookedListings(looks []gitlab.Result, wrote map[int64]bool) (listings []wholeListing) {
+	for _, r := range looks {
+		if wrote[r.Project.ID] {
+			listings = verdict{project: r.Project, completed: &r}.addListing(listings, sql.NullInt64{})
+		}
+	}
+	for i := range listings {
+		listings[i].rowless = true
+	}
+	return listings
 }
 
 // lookedRows are what those of looks miss that were written.

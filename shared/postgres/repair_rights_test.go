@@ -20,7 +20,7 @@ func repairing(t *testing.T) (r roles, run postgres.Run, plan postgres.Plan) {
 		t.Fatal(err)
 	}
 	path := r.Value(t, `SELECT path FROM routes WHERE source_type = 'Project' AND source_id = $1`, r.projects[0])
-	loaded, err := r.asRuntime.Load(t.Context(), run, r.projects[:1], 0)
+	loaded, err := r.asRuntime.Load(t.Context(), run, 0, r.projects[:1], 0)
 	if err != nil {
 		t.Fatal(err)
 	}

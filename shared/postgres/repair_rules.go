@@ -36,11 +36,11 @@ CROSS JOIN LATERAL (SELECT present.has_row, array_remove(ARRAY[
     CASE WHEN i.created_at IS NULL OR p.created_at IS NULL THEN 'unknown-age' END
 ], NULL) AS refusals) AS judged`
 
-// Fragment of statements about a snapshot s (project_id, number): an unfinished or
-// undoable repair cites it, so it must be kept.
+// citedByRepair: an unfinished repair, or one that can be undone, cites the version v
+// of regmend.snapshots.
 const citedByRepair = `EXISTS (
 	SELECT FROM regmend.repair_items i
 	JOIN regmend.repair_plans p ON p.id = i.plan_id
-	WHERE i.project_id = s.project_id AND i.snapshot = s.number
+	WHERE i.project_id = v.project_id AND i.snapshot = v.number
 	  AND (i.state IN ('applied', 'kept')
-	       OR i.state = 'open' AND p.state <> 'undoing' AND p.run_id = (SELECT max(id) FROM regmend.runs)))`
+	       OR i.state IN ('open', 'failed') AND p.state <> 'undoing' AND p.run_id = (SELECT max(id) FROM regmend.runs)))`

@@ -330,7 +330,7 @@ func TestRepair_ASnapshotThatIsStillNeededIsCited(t *testing.T) {
 	s := lost(t, 1)
 	s.Exec(t, `UPDATE regmend.data_repair_details SET snapshot = 7`)
 	cited := func() string {
-		return s.Value(t, `SELECT `+postgres.CitedByRepair+` FROM (SELECT $1::bigint AS project_id, 7 AS number) AS s`, s.projects[0].ID)
+		return s.Value(t, `SELECT `+postgres.CitedByRepair+` FROM (SELECT $1::bigint AS project_id, 7 AS number) AS v`, s.projects[0].ID)
 	}
 	for _, step := range []struct {
 		what string

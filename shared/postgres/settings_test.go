@@ -87,7 +87,7 @@ func TestSetIsInForceAndNoted(t *testing.T) {
 		MaxConcurrency: 12, ScanEnabled: true, BatchSize: 100, PageSize: 1000, StashLimit: 1000,
 		FlushAfter: 90 * time.Second, QueueMinutes: 5, LapInterval: 2 * time.Hour, WitnessShare: 50,
 		Strategy: postgres.StrategySweep, PerSecond: 25, ActiveHours: hours(t, "22:00-06:00,12:00-13:30 Europe/Berlin"),
-		MinAge: 8760 * time.Hour,
+		MinAge:          8760 * time.Hour,
 		RetainSnapshots: 3, RetainSnapshotsFor: 0, ShrinkShare: 100,
 		RepairConcurrency: 1,
 	}

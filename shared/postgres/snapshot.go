@@ -22,6 +22,7 @@ type wholeListing struct {
 	names   []string
 	digest  []byte        // NULL of the empty set
 	told    sql.NullInt64 // the version that the row says it is
+	rowless bool          // it is of a look, of which no row tells
 }
 
 // addListing adds v's listing to listings if it is known whole.
@@ -101,8 +102,8 @@ const mostRaces = 10
 
 var errRaces = errors.New("others write versions of the same projects all the time")
 
-// keepSnapshots writes the versions that listings are, whose rows were written
-// in this transaction, and into the rows which these are. others are listings
+// keepSnapshots writes the versions that listings are, whose rows or looks were
+// written in this transaction, and into the rows which these are. others are listings
 // that are about to be written: they count where listings shrink.
 //
 // Two that write a version of one project at once both see the same latest one;
@@ -178,7 +179,7 @@ type numbered struct {
 func (n *numbered) note(listings []wholeListing, d decision, lost map[int64]bool) {
 	for _, l := range listings {
 		number, is := d.numbers[l.project.ID]
-		if right := (sql.NullInt64{Int64: number, Valid: is}); !lost[l.project.ID] && l.told != right {
+		if right := (sql.NullInt64{Int64: number, Valid: is}); !l.rowless && !lost[l.project.ID] && l.told != right {
 			n.projects, n.numbers = append(n.projects, l.project.ID), append(n.numbers, right)
 		}
 	}

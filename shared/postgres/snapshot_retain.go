@@ -19,8 +19,8 @@ type Retained struct {
 
 // cited: something needs the version v of regmend.snapshots, whatever its place
 // and its age.
-const cited = `(SELECT d.project_id FROM regmend.data_repair_details d
-	WHERE d.project_id = v.project_id AND d.snapshot = v.number LIMIT 1) IS NOT NULL`
+const cited = `(` + citedByRepair + ` OR (SELECT d.project_id FROM regmend.data_repair_details d
+	WHERE d.project_id = v.project_id AND d.snapshot = v.number LIMIT 1) IS NOT NULL)`
 
 const (
 	// aged are the versions of the projects above $1 and up to $2, the latest of
