@@ -40,7 +40,10 @@ func (v verdict) addListing(listings []wholeListing, told sql.NullInt64) []whole
 
 // firstVersion is what v's listing is if there is no version of its project.
 func firstVersion(v verdict) sql.NullInt64 {
-	return sql.NullInt64{Int64: 1, Valid: v.completed != nil && len(v.completed.Names) > 0}
+	if v.completed == nil || len(v.completed.Names) == 0 {
+		return sql.NullInt64{}
+	}
+	return sql.NullInt64{Int64: 1, Valid: true}
 }
 
 func listingsOf(verdicts []verdict) (listings []wholeListing) {
