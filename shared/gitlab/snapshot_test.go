@@ -33,6 +33,16 @@ func TestDigest(t *testing.T) {
 	}
 }
 
+func TestParseCanonicalRefusesWhatIsNoSet(t *testing.T) {
+	for name, text := range map[string]string{
+		"a name twice": "a\na\n", "names out of order": "b\na\n", "the root twice": "\n\n", "no end": "a\nb",
+	} {
+		if names, err := gitlab.ParseCanonical(text); err == nil {
+			t.Errorf("%s: ParseCanonical(%q) = %q", name, text, names)
+		}
+	}
+}
+
 // namesOf makes names of any text: no name holds a newline.
 func namesOf(text string) []string { return strings.Split(text, "\n") }
 

@@ -93,6 +93,16 @@ func TestAListingIsAVersionOfWhatItsProjectLists(t *testing.T) {
 	s.wantTold(t, 1, "4")
 }
 
+// Which version its listing is, a first result says as it is inserted: a row that
+// is updated at once costs as much again.
+func TestAFirstResultIsWrittenOnce(t *testing.T) {
+	s := newSuite(t, 3)
+	s.write(t, s.listed(0, 1, "", "a"), s.listed(1, 1), s.completed(2, 1, "x"))
+	if got := s.Value(t, `SELECT string_agg(ctid::text, ' ' ORDER BY ctid) FROM regmend.data_repair_details`); got != "(0,1) (0,2) (0,3)" {
+		t.Errorf("the rows are at %s: some were written twice", got)
+	}
+}
+
 func TestWhatIsNotAppliedIsNoVersion(t *testing.T) {
 	s := newSuite(t, 6)
 	s.write(t, s.listed(0, 7, "new"), s.listed(1, 7, "a"))
