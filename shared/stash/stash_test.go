@@ -222,15 +222,32 @@ func TestEmptyStashTakesAnyBatch(t *testing.T) {
 	}
 }
 
+// looked is a first look.
+func looked(project, scan int64, missing ...string) gitlab.Result {
+	r := completed(project, scan, missing...)
+	r.Status = gitlab.Looked
+	r.Created = map[string]time.Time{"x": time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)}
+	return r
+}
+
+func TestALookStandsBesideAResult(t *testing.T) {
+	s, rdb := open(t, stash.Config{})
+	put(t, s, completed(1, 5), looked(1, 7, "x"), looked(1, 6, "y"))
+	check(t, oldest(t, s, 10), completed(1, 5), looked(1, 7, "x"))
+	ack(t, s, looked(1, 7, "x"))
+	check(t, oldest(t, s, 10), completed(1, 5))
+	checkSize(t, s, rdb)
+}
+
 func TestDone(t *testing.T) {
 	s, _ := open(t, stash.Config{})
-	put(t, s, completed(1, 10), failed(2, 10), failed(3, 5), completed(3, 10), completed(5, 9))
+	put(t, s, completed(1, 10), failed(2, 10), failed(3, 5), completed(3, 10), completed(5, 9), looked(6, 10))
 	for after, want := range map[int64]map[int64]bool{
-		0:  {1: true, 2: true, 3: true, 5: true},
-		9:  {1: true, 2: true, 3: true},
+		0:  {1: true, 2: true, 3: true, 5: true, 6: true},
+		9:  {1: true, 2: true, 3: true, 6: true},
 		10: {},
 	} {
-		got, err := s.Done(context.Background(), []int64{1, 2, 3, 4, 5}, after)
+		got, err := s.Done(context.Background(), []int64{1, 2, 3, 4, 5, 6}, after)
 		if err != nil {
 			t.Fatal(err)
 		}

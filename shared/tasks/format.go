@@ -44,7 +44,7 @@ func FormatPayload(taskType string, payload []byte) string {
 			return err.Error()
 		}
 		if taskType == TypeConfirm {
-			return "second look: " + s.words()
+			return "second look at " + s.projects()
 		}
 		return s.words()
 	case TypeFlush:
@@ -73,15 +73,19 @@ func FormatPayload(taskType string, payload []byte) string {
 }
 
 func (s Scan) words() string {
-	text := fmt.Sprintf("scan of project %d", s.IDs[0])
-	if len(s.IDs) > 1 {
-		text = fmt.Sprintf("scan of %d projects, IDs %d to %d", len(s.IDs), slices.Min(s.IDs), slices.Max(s.IDs))
-	}
-	text += fmt.Sprintf(", run %d", s.Run)
+	text := "scan of " + s.projects()
 	if s.After > 0 {
 		text += ", also those already analysed"
 	}
 	return text
+}
+
+func (s Scan) projects() string {
+	text := fmt.Sprintf("project %d", s.IDs[0])
+	if len(s.IDs) > 1 {
+		text = fmt.Sprintf("%d projects, IDs %d to %d", len(s.IDs), slices.Min(s.IDs), slices.Max(s.IDs))
+	}
+	return text + fmt.Sprintf(", run %d", s.Run)
 }
 
 // FormatResult says in plain words what a task did: "" while it has left no

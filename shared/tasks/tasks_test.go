@@ -205,6 +205,10 @@ func TestFormatPayload(t *testing.T) {
 			t.Errorf("FormatPayload(%s) = %q, want %q", payload, got, want)
 		}
 	}
+	confirm := []byte(`{"run":3,"ids":[12,14],"after":9}`)
+	if got, want := tasks.FormatPayload(tasks.TypeConfirm, confirm), "second look at 2 projects, IDs 12 to 14, run 3"; got != want {
+		t.Errorf("FormatPayload(confirm) = %q, want %q", got, want)
+	}
 	if got, want := tasks.FormatPayload(tasks.TypeFlush, tasks.NewFlush(3).Payload()), "flush of the stash, run 3"; got != want {
 		t.Errorf("FormatPayload(flush) = %q, want %q", got, want)
 	}
@@ -229,6 +233,10 @@ func TestFormatResult(t *testing.T) {
 		{
 			tasks.Scanned{Completed: 1, Done: 3, Gone: 2, Note: "stopped early"},
 			"6 projects: 1 completed, 3 analysed before, 2 no longer there, in 0.0 s, stopped early",
+		},
+		{
+			tasks.Scanned{Completed: 1, Looked: 2, Missing: 1},
+			"3 projects: 1 completed, 2 to be looked at again, 1 repository missing, in 0.0 s",
 		},
 		{tasks.Scanned{Note: "of run 3, discarded"}, "of run 3, discarded"},
 		{tasks.Flushed{Written: 1, Took: time.Second}, "1 result written, in 1.0 s"},
