@@ -8,7 +8,6 @@ import (
 
 	"regmend/shared/gitlab"
 	"regmend/shared/postgres"
-	"regmend/shared/postgres/postgrestest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -96,27 +95,6 @@ func (s *suite) swept(sweep postgres.Sweep, project int, names ...string) stored
 		row.Status = "looked"
 	}
 	return row
-}
-
-const selectLooked = `
-SELECT l.project_id, run_id, 'looked' AS status, scan_number,
-       (SELECT count(*) FROM regmend.looked_repositories n WHERE n.project_id = l.project_id) AS missing_count,
-       coalesce((SELECT string_agg(name, ',' ORDER BY name) FROM regmend.looked_repositories n
-                 WHERE n.project_id = l.project_id), '') AS names
-FROM regmend.looks l`
-
-// wantSwept compares rows and looks, a project's row before its look.
-func wantSwept(t *testing.T, db *postgrestest.Database, want ...stored) {
-	t.Helper()
-	var looks []stored
-	if err := db.SQL.SelectContext(t.Context(), &looks, selectLooked); err != nil {
-		t.Fatal(err)
-	}
-	got := append(rows(t, db), looks...)
-	slices.SortStableFunc(got, func(a, b stored) int { return int(a.Project - b.Project) })
-	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
-		t.Errorf("rows (-want +got):\n%s", diff)
-	}
 }
 
 func (s *suite) unowned(t *testing.T) []string {
