@@ -101,7 +101,7 @@ func (x *parts) order(ctx context.Context, order postgres.Order, by postgres.Who
 	if err := a.send(ctx); err != nil {
 		return fmt.Errorf("not all of plan %d is in the queue: %w (give the order again)", order.Plan, err)
 	}
-	x.warnOfWaiting(ctx, rdb, state)
+	x.warnOfWaiting(ctx, rdb, state, order.Action)
 	if detach {
 		fmt.Fprintf(x.process.Stdout, "plan %d: the consumers %s it; see regmend repair show %d\n", order.Plan, order.Action, order.Plan)
 		return nil

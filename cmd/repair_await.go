@@ -16,7 +16,7 @@ import (
 )
 
 // warnOfWaiting tells why an order will not be carried out at once.
-func (x *parts) warnOfWaiting(ctx context.Context, rdb redis.UniversalClient, state postgres.State) {
+func (x *parts) warnOfWaiting(ctx context.Context, rdb redis.UniversalClient, state postgres.State, action string) {
 	if state.Settings.RepairConcurrency == 0 {
 		fmt.Fprintln(x.process.Stderr, "regmend: warning: it waits, as repair_concurrency is 0 (regmend settings set repair_concurrency 1)")
 		return
@@ -24,7 +24,9 @@ func (x *parts) warnOfWaiting(ctx context.Context, rdb redis.UniversalClient, st
 	if processes, err := claims.Processes(ctx, rdb); err == nil && consumers(processes) == 0 {
 		fmt.Fprintln(x.process.Stderr, "regmend: warning: it waits, as no consumer is alive")
 	}
-	warnIfWaiting(ctx, x.process.Stderr, "it waits", state.Settings, board.New(rdb))
+	if action == postgres.ActionApply { // undo asks the registry nothing
+		warnIfWaiting(ctx, x.process.Stderr, "it waits", state.Settings, board.New(rdb))
+	}
 }
 
 // await shows how far an order is until it is carried out.
@@ -33,13 +35,14 @@ func (x *parts) await(ctx context.Context, db *postgres.DB, a *assigned) error {
 	defer show.end()
 	var shown time.Time
 	for {
+		begun := time.Now()
 		plan, err := a.look(ctx, db)
 		switch {
 		case ctx.Err() != nil:
 			return fmt.Errorf("no longer waiting: the consumers go on (regmend repair show %d); regmend disable repair stops them", a.order.Plan)
 		case err != nil && !postgres.Away(err):
 			return err
-		case err == nil && over(plan):
+		case err == nil && (over(plan) || a.rests && over(scanned(plan))):
 			show.end()
 			return x.outcome(plan)
 		case show.terminal && err == nil:
@@ -52,7 +55,7 @@ func (x *parts) await(ctx context.Context, db *postgres.DB, a *assigned) error {
 				fmt.Fprintln(show.out, shown.Format(time.TimeOnly)+" "+repairLine(plan))
 			}
 		}
-		_ = pause(ctx, awaitLook) // that ctx ended the next look tells
+		_ = pause(ctx, nextLook(awaitLook, time.Since(begun))) // that ctx ended the next look tells
 	}
 }
 
@@ -62,6 +65,7 @@ type assigned struct {
 	rdb      redis.UniversalClient
 	spans    []postgres.Span
 	enqueued time.Time // when that was last seen to
+	rests    bool      // nothing is scanned for now
 }
 
 // sendAgain is how often it is seen to that no task was lost.
@@ -71,7 +75,7 @@ const sendAgain = 30 * time.Second
 func (a *assigned) send(ctx context.Context) error {
 	a.enqueued = time.Now()
 	for _, s := range a.spans {
-		task := tasks.Repair{Run: a.order.Run, Plan: a.order.Plan, Order: a.order.ID, From: s.From, To: s.To}
+		task := tasks.Repair{Run: a.order.Run, Plan: a.order.Plan, Order: a.order.ID, Undo: a.order.Action == postgres.ActionUndo, From: s.From, To: s.To}
 		if err := tasks.EnqueueRepair(ctx, a.rdb, task); err != nil {
 			return err
 		}
@@ -96,6 +100,7 @@ func (a *assigned) look(ctx context.Context, db *postgres.DB) (postgres.Plan, er
 	case state.Run.ID != a.order.Run:
 		return plan, fmt.Errorf("run %d was begun, so nothing more is done for run %d: see regmend repair show %d", state.Run.ID, a.order.Run, plan.ID)
 	}
+	a.rests = !state.Settings.ScanEnabled || state.Settings.MaxConcurrency == 0 || !state.Settings.ActiveHours.Include(time.Now())
 	if time.Since(a.enqueued) > sendAgain {
 		// Redis away is no reason to give up: it is tried again.
 		_ = a.send(ctx)
@@ -113,6 +118,12 @@ func over(p postgres.Plan) bool {
 		return n.Applied == 0 && n.Unverified == 0 && n.Unscanned == 0
 	}
 	return n.Open == 0 && n.Unverified == 0 && n.Unscanned == 0
+}
+
+// scanned is the plan as if its projects were scanned.
+func scanned(p postgres.Plan) postgres.Plan {
+	p.Counts.Unscanned = 0
+	return p
 }
 
 // doneOf is how many items of how many are decided.
@@ -161,6 +172,9 @@ func repairTail(p postgres.Plan) string {
 // outcome says what became of an order; it is an error if not all went well.
 func (x *parts) outcome(p postgres.Plan) error {
 	fmt.Fprintf(x.process.Stdout, "plan %d: %s\n", p.ID, countsText(p.Counts))
+	if n := p.Counts.Unscanned; n > 0 {
+		fmt.Fprintf(x.process.Stderr, "regmend: warning: %s not scanned again yet, as nothing is scanned for now\n", counted(n, "project is", "projects are"))
+	}
 	switch n := p.Counts; {
 	case p.State == postgres.PlanUndoing && n.Kept > 0:
 		return fmt.Errorf("%s kept: see regmend repair show %d", counted(n.Kept, "row was", "rows were"), p.ID)

@@ -87,6 +87,7 @@ type Consumer struct {
 	hands     *hands
 	bells     *bells
 	gate      *gate
+	doors     *gate // open until the process stops, for what asks the registry nothing
 	witness   *witness
 	doubts    *doubts
 	mender    *mender
@@ -115,10 +116,12 @@ func New(db *postgres.DB, watch *postgres.Watch, rdb redis.UniversalClient, reg 
 		claims:   claims.New(rdb, cfg.Process, log, cfg.Claims),
 		board:    board.New(rdb),
 		gate:     newGate(),
+		doors:    newGate(),
 		hands:    newHands(),
 		bells:    newBells(rdb),
 		haste:    haste.New(),
 	}
+	c.doors.set(nil)
 	rdb.AddHook(c.haste)
 	c.pool = slots.NewPool(rdb, cfg.Process, c.limits, log, cfg.Slots)
 	c.repairs = slots.NewRepairPool(rdb, cfg.Process, c.repairLimits, log, cfg.Slots)
@@ -195,6 +198,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 func (c *Consumer) stop(ctx context.Context, servers []*asynq.Server) {
 	c.gate.stop()
 	c.bells.stop()
+	c.doors.stop()
 	c.haste.Begin()
 	var all sync.WaitGroup
 	for _, server := range servers {

@@ -42,6 +42,7 @@ type job struct {
 	*Consumer
 
 	log  *logrus.Entry
+	gate *gate // what lets the work begin, and ends it: the Consumer's, or its doors
 	work claims.Work
 	run  int64 // the run it works for
 	// begun is how many times the task was begun, this time included, and since
@@ -64,6 +65,7 @@ func (c *Consumer) newJob(ctx context.Context, t *asynq.Task, run int64) (*job, 
 	return &job{
 		Consumer: c,
 		log:      c.log.WithField("task_id", id),
+		gate:     c.gate,
 		work:     claims.Work{Name: name.Name, Generation: name.Generation, Payload: t.Payload()},
 		run:      run,
 		since:    time.Now(),

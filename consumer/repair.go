@@ -34,6 +34,9 @@ func (c *Consumer) handleRepair(ctx context.Context, t *asynq.Task) error {
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 	}
 	j.log = j.log.WithFields(logrus.Fields{"plan": payload.Plan, "order": payload.Order})
+	if payload.Undo {
+		j.gate = c.doors
+	}
 	r := &repair{job: j, task: payload}
 	if err := r.claimed(ctx, r.finish); err != nil {
 		return err

@@ -2,13 +2,10 @@ package consumer_test
 
 import (
 	"context"
-	"fmt"
-	"net/http"
 	"testing"
 	"time"
 
 	"regmend/shared/gitlab"
-	"regmend/shared/jwtauth"
 	"regmend/shared/postgres"
 	"regmend/shared/registry/registrytest"
 	"regmend/shared/tasks"
@@ -51,7 +48,7 @@ func (w *world) repairable(n int) (postgres.Run, postgres.Plan) {
 }
 
 // order gives an order for the plan, in tasks of that size.
-func (w *world) order(run postgres.Run, plan int64, action string, via postgres.Via, size int) postgres.Order {
+func (w *world) order(run postgres.Run, plan int64, action string, via postgres.Via, size int) {
 	w.t.Helper()
 	order, err := w.DB.Begin(w.t.Context(), run, postgres.Order{Plan: plan, Action: action, Via: via}, operator)
 	if err != nil {
@@ -62,12 +59,11 @@ func (w *world) order(run postgres.Run, plan int64, action string, via postgres.
 		w.t.Fatal(err)
 	}
 	for _, s := range spans {
-		task := tasks.Repair{Run: run.ID, Plan: plan, Order: order.ID, From: s.From, To: s.To}
+		task := tasks.Repair{Run: run.ID, Plan: plan, Order: order.ID, Undo: action == postgres.ActionUndo, From: s.From, To: s.To}
 		if err := tasks.EnqueueRepair(w.t.Context(), w.redis, task); err != nil {
 			w.t.Fatal(err)
 		}
 	}
-	return order
 }
 
 func (w *world) apply(run postgres.Run, plan int64) {
@@ -211,45 +207,6 @@ func TestRepair_NoMoreTasksAtOnceThanRepairConcurrency(t *testing.T) {
 	}
 }
 
-func TestRepair_AKilledConsumersItemsGoOnWithin20Seconds(t *testing.T) {
-	w := newWorld(t)
-	w.timing = timing{}
-	run, plan := w.repairable(30)
-	release := make(chan struct{})
-	// The eleventh of its items: ten have their rows by then.
-	w.registry.Fail(registrytest.Where{Kind: registrytest.Tags, Repository: join(app(110), "lost")}, registrytest.Hold(release))
-	victim := w.child()
-	w.order(run, plan.ID, postgres.ActionApply, postgres.ViaSQL, 30)
-	w.await("some rows are there", func() bool { return w.repaired(plan).Applied == 10 && w.registry.InFlight() == 1 })
-	w.consumer()
-	w.await("the other consumer is alive", func() bool { return w.redis.ZCard(t.Context(), "regmend:processes").Val() == 2 })
-	if err := victim.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	close(release)
-	w.within(20*time.Second, "all rows are there", func() bool { return w.repaired(plan).Applied == 30 })
-	w.allRepaired(plan, postgres.RepairCounts{Applied: 30})
-	if got := w.lostRows(); got != "30 of 30" {
-		t.Errorf("rows = %s", got)
-	}
-}
-
-func TestRepair_AConsumerThatIsStoppedLeavesItsItemsToOthers(t *testing.T) {
-	w := newWorld(t)
-	run, plan := w.repairable(30)
-	one := w.consumer()
-	hang := w.registry.Fail(registrytest.Where{Kind: registrytest.Tags, Repository: join(app(150), "lost")}, registrytest.Hang())
-	w.order(run, plan.ID, postgres.ActionApply, postgres.ViaSQL, 30)
-	w.await("it works", func() bool { return w.repaired(plan).Applied == 10 && w.registry.InFlight() == 1 })
-	began := time.Now()
-	if err := one.end(); err != nil || time.Since(began) > 8*time.Second {
-		t.Errorf("it ended after %s: %v", time.Since(began), err)
-	}
-	hang()
-	w.consumer()
-	w.allRepaired(plan, postgres.RepairCounts{Applied: 30})
-}
-
 func TestRepair_AnOrderThatCannotBeCarriedOutIsStopped(t *testing.T) {
 	w := newWorld(t)
 	run, plan := w.repairable(3)
@@ -271,60 +228,16 @@ func TestRepair_AnOrderThatCannotBeCarriedOutIsStopped(t *testing.T) {
 	w.allRepaired(plan, postgres.RepairCounts{Applied: 3})
 }
 
-// tokenServer is GitLab's token endpoint: whoever may push to a path gets its row.
-func (w *world) tokenServer(insert bool) *jwtauth.Client {
-	w.t.Helper()
-	client, err := jwtauth.New(jwtauth.Config{URL: w.gitlab(insert), Username: "root", Password: "a-secret"})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(client.Close)
-	return client
-}
-
-func TestRepair_GitLabMakesTheRowsItself(t *testing.T) {
+// An undo asks the registry nothing.
+func TestRepair_UndoNeedsNeitherRegistryNorScanning(t *testing.T) {
 	w := newWorld(t)
 	run, plan := w.repairable(12)
-	w.token = w.tokenServer(true)
 	w.consumer()
-	w.order(run, plan.ID, postgres.ActionApply, postgres.ViaGitLab, 10)
+	w.apply(run, plan.ID)
 	w.allRepaired(plan, postgres.RepairCounts{Applied: 12})
-	if got := w.lostRows(); got != "12 of 12" {
-		t.Errorf("rows = %s", got)
-	}
+	w.registry.Fail(registrytest.Where{}, registrytest.Status(503, ""))
+	w.set("scan_enabled", "false")
+	w.set("max_concurrency", "0")
 	w.order(run, plan.ID, postgres.ActionUndo, "", 10)
-	w.allRepaired(plan, postgres.RepairCounts{Undone: 12})
-}
-
-func TestRepair_ATokenWithoutARowIsAFailure(t *testing.T) {
-	w := newWorld(t)
-	run, plan := w.repairable(2)
-	w.token = w.tokenServer(false)
-	w.consumer()
-	w.order(run, plan.ID, postgres.ActionApply, postgres.ViaGitLab, 10)
-	w.allRepaired(plan, postgres.RepairCounts{Failed: 2})
-	if got := w.lostRows(); got != "0 of 0" {
-		t.Errorf("rows = %s", got)
-	}
-}
-
-// gitlab serves tokens, and inserts as GitLab does.
-func (w *world) gitlab(insert bool) string {
-	w.t.Helper()
-	return tokenEndpoint(w.t, func(req *http.Request, path string) (int, string) {
-		if user, password, ok := req.BasicAuth(); !ok || user != "root" || password != "a-secret" {
-			return http.StatusUnauthorized, ""
-		}
-		if insert {
-			_, err := w.SQL.Exec(`
-INSERT INTO public.container_repositories (project_id, name, created_at, updated_at)
-SELECT source_id, 'lost', clock_timestamp() AT TIME ZONE 'utc', clock_timestamp() AT TIME ZONE 'utc'
-FROM public.routes WHERE source_type = 'Project' AND path || '/lost' = $1
-ON CONFLICT DO NOTHING`, path)
-			if err != nil {
-				return http.StatusInternalServerError, ""
-			}
-		}
-		return http.StatusOK, fmt.Sprintf(`{"access":[{"type":"repository","name":%q,"actions":["push"]}]}`, path)
-	})
+	w.await("all is undone", func() bool { return w.repaired(plan).Undone == 12 })
 }

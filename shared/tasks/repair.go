@@ -13,8 +13,8 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// Repair asks for some items of a plan to be applied or undone. Which of the two
-// and what is left of them, the database knows.
+// Repair asks for some items of a plan to be applied or undone. What is left of
+// them, the database knows.
 type Repair struct {
 	// Run is the run that was current when it was ordered.
 	Run int64 `json:"run"`
@@ -22,6 +22,8 @@ type Repair struct {
 	// order for the plan, this one is void.
 	Plan  int64 `json:"plan"`
 	Order int64 `json:"order"`
+	// Undo: the order is to undo, which asks the registry nothing.
+	Undo bool `json:"undo"`
 	// From and To are the numbers of the first and the last item.
 	From int `json:"from"`
 	To   int `json:"to"`
@@ -57,7 +59,7 @@ func DecodeRepair(payload []byte) (Repair, error) {
 		return Repair{}, err
 	}
 	if !bytes.Equal(canonical, payload) {
-		return Repair{}, errors.New(`repair payload: not of the form {"run":1,"plan":2,"order":3,"from":1,"to":100}`)
+		return Repair{}, errors.New(`repair payload: not of the form {"run":1,"plan":2,"order":3,"undo":false,"from":1,"to":100}`)
 	}
 	return r, nil
 }
@@ -95,7 +97,11 @@ type Repaired struct {
 }
 
 func (r Repair) words() string {
-	return fmt.Sprintf("repair plan %d, items %d to %d, order %d, run %d", r.Plan, r.From, r.To, r.Order, r.Run)
+	verb := "apply"
+	if r.Undo {
+		verb = "undo"
+	}
+	return fmt.Sprintf("%s repair plan %d, items %d to %d, order %d, run %d", verb, r.Plan, r.From, r.To, r.Order, r.Run)
 }
 
 func (r Repaired) words() string {

@@ -9,7 +9,7 @@ import (
 )
 
 func TestRepairPayload(t *testing.T) {
-	want := tasks.Repair{Run: 3, Plan: 5, Order: 7, From: 1, To: 100}
+	want := tasks.Repair{Run: 3, Plan: 5, Order: 7, Undo: true, From: 1, To: 100}
 	task, err := tasks.NewRepair(tasks.QueueRepair, tasks.Batch{Name: "b"}, want)
 	if err != nil {
 		t.Fatal(err)
@@ -18,8 +18,8 @@ func TestRepairPayload(t *testing.T) {
 		t.Errorf("DecodeRepair() = %v, %v", got, err)
 	}
 	for _, payload := range []string{
-		``, `5`, `{}`, `{"run":3,"sweep":5}`, `{"run":3,"plan":5,"order":7,"from":1,"to":0}`, `{"run":3,"plan":5,"order":7,"from":0,"to":1}`,
-		`{"run":0,"plan":5,"order":7,"from":1,"to":1}`, `{"run":3,"plan":5,"order":7,"from":1,"to":1} `, `{"plan":5,"run":3,"order":7,"from":1,"to":1}`,
+		``, `5`, `{}`, `{"run":3,"sweep":5}`, `{"run":3,"plan":5,"order":7,"undo":false,"from":1,"to":0}`, `{"run":3,"plan":5,"order":7,"undo":false,"from":0,"to":1}`,
+		`{"run":3,"plan":5,"order":7,"from":1,"to":1}`, `{"run":0,"plan":5,"order":7,"undo":false,"from":1,"to":1}`, `{"run":3,"plan":5,"order":7,"undo":false,"from":1,"to":1} `, `{"plan":5,"run":3,"order":7,"undo":false,"from":1,"to":1}`,
 	} {
 		if r, err := tasks.DecodeRepair([]byte(payload)); err == nil {
 			t.Errorf("DecodeRepair(%s) = %v", payload, r)
