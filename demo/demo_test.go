@@ -21,7 +21,7 @@ func TestDemo(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	t.Run("finds what it lost", func(t *testing.T) {
+	t.Run("finds what it lost, and puts it back", func(t *testing.T) {
 		cmd, temporary := demo(t, bin, "--exit", "--projects", "150")
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -29,6 +29,9 @@ func TestDemo(t *testing.T) {
 		}
 		if !regexp.MustCompile(`[1-9]\d* lost, [1-9]\d* found, 0 differences`).Match(out) {
 			t.Errorf("what was lost was not found:\n%s", out)
+		}
+		if !regexp.MustCompile(`(?s)✓ regmend repair apply: [1-9].*✓ [1-9]\d* images pulled.*✓ regmend repair undo`).Match(out) {
+			t.Errorf("what was found was not put back, or not taken out again:\n%s", out)
 		}
 		leavesNothing(t, temporary)
 	})

@@ -1,7 +1,8 @@
 // Demo shows regmend at work, with nothing but what it starts itself: a
 // private Postgres with GitLab's tables, a private Redis, a container registry
 // with real images. It loses some of GitLab's rows, lets regmend find them,
-// and shows side by side what was lost and what was found.
+// and shows side by side what was lost and what was found. Then regmend puts them
+// back, and takes that back.
 package main
 
 import (
@@ -72,16 +73,18 @@ func demo(ctx context.Context, o options, s *screen) (err error) {
 	if err != nil {
 		return err
 	}
-	differences := s.compare(g, lost, found)
-	if !o.exit {
-		if err := in.lookAround(ctx, s); err != nil {
-			return err
+	if differences := s.compare(g, lost, found); differences > 0 {
+		err = fmt.Errorf("%d differences between what was lost and what was found", differences)
+	} else {
+		err = repair(ctx, in, g, lost, s)
+	}
+	if !o.exit && ctx.Err() == nil {
+		if err != nil {
+			s.text("%s %v", s.mark(false), err)
 		}
+		return errors.Join(err, in.lookAround(ctx, s))
 	}
-	if differences > 0 {
-		return fmt.Errorf("%d differences between what was lost and what was found", differences)
-	}
-	return nil
+	return err
 }
 
 // lookAround leaves everything up until ctx ends.
@@ -92,6 +95,7 @@ func (in *installation) lookAround(ctx context.Context, s *screen) error {
 	}
 	s.text("Look around: %s (queues: %squeues/)", in.pagesURL(), in.pagesURL())
 	s.text("or in another terminal: . %s; %s status", env, in.program)
+	s.text("To put the rows back once more: regmend repair plan --accept-unknown-age")
 	s.text("Ctrl-C ends the demo and removes everything it made.")
 	<-ctx.Done()
 	fmt.Fprintln(s.out)
@@ -109,7 +113,6 @@ func setUp(ctx context.Context, in *installation, g *gitLab, s *screen) error {
 		}},
 		stage{"regmend migrate", func() error { return in.regmend(ctx, "migrate") }},
 		stage{"regmend settings set confirm_after 0s", func() error { return in.regmend(ctx, "settings", "set", "confirm_after", "0s") }},
-		stage{"regmend settings set min_age 0s", func() error { return in.regmend(ctx, "settings", "set", "min_age", "0s") }},
 		stage{"regmend producer, two regmend consumer, regmend web started", func() error {
 			return in.startRegmend(ctx)
 		}},

@@ -164,3 +164,27 @@ func deleteRows(ctx context.Context, url string, lost map[int64][]string) error 
 		return nil
 	})
 }
+
+const selectRepositoriesSQL = `
+SELECT id, project_id, name, to_jsonb(c)::text FROM public.container_repositories c`
+
+func containerRepositories(ctx context.Context, url string) (rows containerRows, err error) {
+	rows = containerRows{}
+	err = withTables(ctx, url, func(tx *sql.Tx) error {
+		found, err := tx.QueryContext(ctx, selectRepositoriesSQL)
+		if err != nil {
+			return err
+		}
+		defer found.Close() //nolint:errcheck // found.Err tells
+		for found.Next() {
+			var id int64
+			var r containerRow
+			if err := found.Scan(&id, &r.project, &r.name, &r.whole); err != nil {
+				return err
+			}
+			rows[id] = r
+		}
+		return found.Err()
+	})
+	return rows, err
+}
