@@ -154,8 +154,8 @@ func TestP10_ScansDoubtACatalogThatLacksWhatIsRefused(t *testing.T) {
 	w.heldByCatalog(app(20) + "/web")
 	all()
 	granted()
-	if got := w.result(id); got.Completed != 1 || got.Failed != 0 {
-		t.Errorf("%+v, want it to be completed", got)
+	if got := w.result(id); got.Looked != 1 || got.Failed != 0 {
+		t.Errorf("%+v, want a first look at it", got)
 	}
 }
 

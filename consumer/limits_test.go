@@ -233,7 +233,7 @@ func TestForceBesideThePeriodicScan(t *testing.T) {
 		t.Fatal(err)
 	}
 	forced := w.result(w.enqueue("force", tasks.Scan{Run: run.ID, IDs: ids, After: state.Scan}))
-	if got, want := forced.Completed+forced.Done, projects; got != want {
+	if got, want := forced.Completed+forced.Looked+forced.Done, projects; got != want {
 		t.Errorf("forced: %+v, want %d scanned or found done since", forced, want)
 	}
 	w.await("all is written", func() bool { return w.stashed() == 0 && w.counts().Completed == projects })

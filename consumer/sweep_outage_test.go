@@ -223,6 +223,7 @@ func TestP9_OneBadCandidateIsLeftToAScan(t *testing.T) {
 	w.sweep(w.begin())
 	w.consumer()
 	w.swept(postgres.SweepDone)
+	w.looked()
 	if got := w.counts(); got.Completed != projects-1 || got.Pending != 1 {
 		t.Errorf("%+v, want one pending", got)
 	}
