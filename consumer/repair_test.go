@@ -159,9 +159,11 @@ func TestRepair_OneBadItemFailsAloneAndIsTriedAgain(t *testing.T) {
 func TestRepair_AnOutageOfTheRegistryHolds(t *testing.T) {
 	w := newWorld(t)
 	run, plan := w.repairable(12)
-	mend := w.registry.Fail(registrytest.Where{}, registrytest.Status(503, ""))
 	w.consumer()
+	w.await("the witness was heard", func() bool { return w.redis.Exists(t.Context(), "regmend:witness").Val() == 1 })
+	mend := w.registry.Fail(registrytest.Where{Kind: registrytest.Tags}, registrytest.Status(503, ""))
 	w.apply(run, plan.ID)
+	w.await("it is asked for tags", func() bool { return len(w.registry.Requests(registrytest.Tags)) > 0 })
 	w.during(3*time.Second, "nothing is decided", func() bool { return w.repaired(plan).Open == 12 })
 	mend()
 	w.allRepaired(plan, postgres.RepairCounts{Applied: 12})
