@@ -103,8 +103,8 @@ func TestSetIsInForceAndNoted(t *testing.T) {
 	if diff := cmp.Diff(wantChanges, changes, cmpopts.IgnoreFields(postgres.Change{}, "ChangedAt")); err != nil || diff != "" {
 		t.Errorf("SettingsHistory(), %v (-want +got):\n%s", err, diff)
 	}
-	if got := db.Value(t, `SELECT count(*) FROM regmend.settings_history`); got != "15" {
-		t.Errorf("%s changes noted, want 15: setting what is set is none", got)
+	if got := db.Value(t, `SELECT count(*) FROM regmend.settings_history`); got != "17" {
+		t.Errorf("%s changes noted, want 17: setting what is set is none", got)
 	}
 }
 

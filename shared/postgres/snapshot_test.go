@@ -149,7 +149,7 @@ func TestContentsThatAreRefusedHoldNobodyUp(t *testing.T) {
 		"a zero byte": {"a\x00b"}, "not UTF-8": {"\xff"}, "a newline": {"a\nb"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.Exec(t, `TRUNCATE regmend.data_repair_details, regmend.missing_repositories, regmend.snapshots, regmend.snapshot_contents`)
+			s.Exec(t, `TRUNCATE regmend.data_repair_details, regmend.missing_repositories, regmend.young_repositories, regmend.snapshots, regmend.snapshot_contents`)
 			results[2].Names = names
 			if got, want := s.write(t, results...), (postgres.Written{Applied: 4, Failed: 1}); got != want {
 				t.Errorf("Write() = %+v, want %+v", got, want)

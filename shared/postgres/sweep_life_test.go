@@ -221,13 +221,14 @@ func TestASweepAndTheOracleAgree(t *testing.T) {
 			}
 		}
 		s.prove(t, sweep)
-		s.confirmLooks(t, sweep)
+		s.confirmLooks(t, sweep, tagged)
 		wantOutcomes(t, s, tagged)
 	}
 }
 
-// confirmLooks writes what scans after the sweep would that saw the same.
-func (s *suite) confirmLooks(t *testing.T, sweep postgres.Sweep) {
+// confirmLooks writes what scans after the sweep would that saw the same, where the
+// registry lists what is tagged.
+func (s *suite) confirmLooks(t *testing.T, sweep postgres.Sweep, tagged []string) {
 	t.Helper()
 	var looks []struct {
 		ID    int64  `db:"project_id"`
@@ -242,9 +243,15 @@ func (s *suite) confirmLooks(t *testing.T, sweep postgres.Sweep) {
 	s.Exec(t, `SELECT setval('regmend.scan_number', $1)`, sweep.Scan+1)
 	var results []gitlab.Result
 	for _, l := range looks {
+		p, listed := gitlab.Project{ID: l.ID, FullPath: l.Path}, 0
+		for _, path := range tagged {
+			if _, own := p.Owns(path); own {
+				listed++
+			}
+		}
 		results = append(results, gitlab.Result{
-			Run: s.run.ID, Scan: sweep.Scan + 1, Project: gitlab.Project{ID: l.ID, FullPath: l.Path}, Status: gitlab.Completed,
-			Missing: l.Names, Evidence: gitlab.Evidence{Method: "sweep", Pages: 1, Listed: len(l.Names)},
+			Run: s.run.ID, Scan: sweep.Scan + 1, Project: p, Status: gitlab.Completed,
+			Missing: l.Names, Evidence: gitlab.Evidence{Method: "gitlab", Pages: 1, Listed: listed},
 		})
 	}
 	s.write(t, results...)
