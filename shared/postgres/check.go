@@ -61,7 +61,8 @@ CROSS JOIN LATERAL (
 WHERE lacking.names > 0
 ORDER BY 1`
 
-	// A version that is not spent was followed by all that came after it.
+	// A version is followed by all that came after it, unless it stays only because
+	// it is cited, or is about to go.
 	checkVersions = `
 WITH v AS MATERIALIZED (
     SELECT project_id, number, digest, listed, scan_number, last_scan_number, last_seen_at,
@@ -69,7 +70,7 @@ WITH v AS MATERIALIZED (
     FROM regmend.snapshots WHERE project_id > $1 AND project_id <= $2
 ), followed AS (
     SELECT v.project_id, v.number, v.digest, v.last_scan_number, n.number AS next, n.digest AS next_digest,
-           n.scan_number AS next_scan, ` + spent + ` AS spent
+           n.scan_number AS next_scan, ` + outlived + ` OR ` + cited + ` AS stays
     FROM v JOIN v AS n ON n.project_id = v.project_id AND n.place = v.place - 1
 )
 SELECT project_id, format('version %s lists %s repositories, its contents %s', number, v.listed, coalesce(c.listed::text, 'are not there')) AS what
@@ -77,7 +78,7 @@ FROM v LEFT JOIN regmend.snapshot_contents c ON c.digest = v.digest
 WHERE v.listed <> coalesce(c.listed, CASE WHEN v.digest IS NULL THEN 0 ELSE -1 END)
 UNION ALL
 SELECT project_id, format('version %s is followed by %s: what was between is gone', number, next)
-FROM followed WHERE next > number + 1 AND NOT spent
+FROM followed WHERE next > number + 1 AND NOT stays
 UNION ALL
 SELECT project_id, format('versions %s and %s are the same', number, next)
 FROM followed WHERE next = number + 1 AND digest IS NOT DISTINCT FROM next_digest

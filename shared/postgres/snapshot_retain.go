@@ -29,10 +29,12 @@ const (
        row_number() OVER (PARTITION BY project_id ORDER BY number DESC) AS place
 FROM regmend.snapshots WHERE project_id > $1 AND project_id <= $2) AS v`
 
-	// spent: of the version v of aged, which is not the latest, there are $3 newer
+	// outlived: of the version v of aged, which is not the latest, there are $3 newer
 	// ones, or it was last seen more than $4 seconds ago (0: that does not matter).
-	spent = `(v.place > 1 AND (v.place > $3 OR $4::float8 > 0 AND v.last_seen_at < now() - make_interval(secs => $4::float8))
-	AND NOT ` + cited + `)`
+	outlived = `(v.place > 1 AND (v.place > $3 OR $4::float8 > 0 AND v.last_seen_at < now() - make_interval(secs => $4::float8)))`
+
+	// spent: outlived, and nothing needs it.
+	spent = `(` + outlived + ` AND NOT ` + cited + `)`
 
 	// removable: spent, or of one of the projects $5, which are gone.
 	removable = `(v.project_id = ANY ($5::bigint[]) OR ` + spent + `)`

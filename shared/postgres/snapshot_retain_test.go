@@ -86,6 +86,31 @@ func TestAVersionThatIsCitedStays(t *testing.T) {
 	if got := s.numbers(t, 0) + ", " + s.numbers(t, 1); got != "2 5, 5" {
 		t.Errorf("left are %s, want the latest ones and what is cited", got)
 	}
+	s.wantAgreement(t)
+}
+
+func TestAVersionThatARepairCitesStays(t *testing.T) {
+	s := newSuite(t, 1)
+	lost := s.listed(0, 1, "lost", "z")
+	lost.Missing = []string{"lost"}
+	s.write(t, lost)
+	who := postgres.Who{Actor: "somebody", Host: "here"}
+	if _, err := s.DB.MakePlan(t.Context(), s.run, postgres.PlanScope{Accepted: gitlab.Acceptable()}, who); err != nil {
+		t.Fatal(err)
+	}
+	for scan := int64(2); scan <= 5; scan++ {
+		s.write(t, s.listed(0, scan, fmt.Sprint("r", scan)))
+	}
+	s.clean(t, 1, 0)
+	if got := s.numbers(t, 0); got != "1 5" {
+		t.Errorf("left are %s, want the latest one and what the plan cites", got)
+	}
+	s.wantAgreement(t)
+	s.Run(t) // in which the plan cannot be applied
+	s.clean(t, 1, 0)
+	if got := s.numbers(t, 0); got != "5" {
+		t.Errorf("left are %s, want the latest one", got)
+	}
 }
 
 func TestVersionsGoWithTheirProject(t *testing.T) {
