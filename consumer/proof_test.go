@@ -17,8 +17,9 @@ import (
 func (w *world) loses(when func(req *http.Request) bool) (happened func() bool, found func()) {
 	var lost atomic.Bool
 	nothing := map[registrytest.Kind]registrytest.Fault{
-		registrytest.List: registrytest.Answer(http.StatusOK, nil, "[]"),
-		registrytest.Tags: registrytest.Answer(http.StatusNotFound, nil, `{"errors":[{"code":"NAME_UNKNOWN"}]}`),
+		registrytest.List:    registrytest.Answer(http.StatusOK, nil, "[]"),
+		registrytest.Catalog: registrytest.Answer(http.StatusOK, nil, `{"repositories":[]}`),
+		registrytest.Tags:    registrytest.Answer(http.StatusNotFound, nil, `{"errors":[{"code":"NAME_UNKNOWN"}]}`),
 	}
 	var ends []func()
 	for kind, fault := range nothing {
@@ -93,4 +94,25 @@ func TestP10_NoTagsProveNothingByThemselves(t *testing.T) {
 	w.within(recovery, "the sweep has ended", func() bool { return w.now().Ended() })
 	w.swept(postgres.SweepDone)
 	w.checkApps(projects)
+}
+
+// A registry without GitLab's API says what has tags only when it is asked, and one
+// that has just lost everything says of each repository that it has none.
+func TestP10_NoTagsAreBelievedOnlyOfARegistryThatListsSomething(t *testing.T) {
+	w := newWorldOf(t, distribution)
+	first := w.projects(30)
+	run := w.begin()
+	w.consumer()
+	w.heard()
+	w.set("flush_after", "1s")
+	_, found := w.loses(func(req *http.Request) bool { return strings.Contains(req.URL.Path, app(20)+"/lost") })
+	id := w.enqueue("batch", tasks.Scan{Run: run.ID, IDs: []int64{first + 19}})
+	w.await("everything holds", w.holds(board.HoldRegistry))
+	if w.stashed() != 0 || w.counts().Completed != 0 {
+		t.Error("that it misses nothing was believed")
+	}
+	found()
+	if got := w.result(id); got.Looked != 1 {
+		t.Errorf("%+v, want a first look", got)
+	}
 }
