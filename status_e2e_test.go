@@ -18,6 +18,7 @@ type status struct {
 	Completed           int64   `json:"completed"`
 	Failed              int64   `json:"failed"`
 	Pending             int64   `json:"pending"`
+	Looked              int64   `json:"looked"`
 	MissingTotal        int64   `json:"missing_total"`
 	ProjectsWithMissing int64   `json:"projects_with_missing"`
 	Stashed             *int    `json:"stashed"`

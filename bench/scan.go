@@ -43,7 +43,8 @@ type setting struct {
 
 const (
 	forgetRegmend = `
-TRUNCATE regmend.runs, regmend.data_repair_details, regmend.missing_repositories,
+TRUNCATE regmend.runs, regmend.data_repair_details, regmend.missing_repositories, regmend.young_repositories,
+         regmend.looks, regmend.looked_repositories, regmend.snapshots, regmend.snapshot_contents, regmend.shrinkage,
          regmend.sweeps, regmend.sweep_projects, regmend.sweep_candidates, regmend.sweep_sample, regmend.unowned_repositories`
 
 	selectDone  = `SELECT count(*) FROM regmend.data_repair_details WHERE status = 'completed'`

@@ -21,7 +21,7 @@ type written struct{ flush, copied float64 }
 const flushSize = 1000
 
 const (
-	forgetResults = `TRUNCATE regmend.data_repair_details, regmend.missing_repositories, regmend.snapshots, regmend.snapshot_contents`
+	forgetResults = `TRUNCATE regmend.data_repair_details, regmend.missing_repositories, regmend.young_repositories, regmend.snapshots, regmend.snapshot_contents`
 	copyResults   = `COPY regmend.data_repair_details (project_id, missing_count, status, updated_at, run_id, scan_number, full_path, method, pages, listed) FROM STDIN`
 	copyMissing   = `COPY regmend.missing_repositories (project_id, name) FROM STDIN`
 )

@@ -229,10 +229,29 @@ func (o *oracle) inTable(earlier []write, w write, began time.Time) int64 {
 	return 0
 }
 
-// repeat complains of w unless it was asked for.
+// askedFor tells whether somebody wanted a scan of the project, as that one was,
+// although the earlier one was known.
+func (o *oracle) askedFor(w write, scan, earlier int64) bool {
+	return slices.ContainsFunc(o.forces, func(f forced) bool {
+		return f.ids[w.ProjectID] && f.epoch == w.Epoch && f.least < scan && f.most >= earlier
+	})
+}
+
+// swept tells whether the look was a sweep's: beside a result it has one only at
+// what it contradicts.
+func (o *oracle) swept(g glance) bool {
+	return slices.ContainsFunc(o.courses, func(c course) bool { return c.Epoch == g.Epoch && c.Scan == g.Scan })
+}
+
+// repeat complains of w unless it was asked for, or is the second look at what
+// another scan missed that was.
 func (o *oracle) repeat(w write, earlier int64, where string) {
-	for _, f := range o.forces {
-		if f.ids[w.ProjectID] && f.epoch == w.Epoch && f.least < w.New.Scan && f.most >= earlier {
+	if o.askedFor(w, w.New.Scan, earlier) {
+		return
+	}
+	for _, g := range o.looksAt[w.ProjectID] {
+		first := g.Epoch == w.Epoch && g.Run == w.New.Run && earlier < g.Scan && g.Scan < w.New.Scan
+		if first && (o.askedFor(w, g.Scan, earlier) || o.swept(g)) {
 			return
 		}
 	}
