@@ -105,7 +105,7 @@ func (w *world) emptySlots() {
 
 // One request a second must not look like a registry that does not answer.
 func TestALowRateIsNoFailure(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldAlone(t, registrytest.Options{})
 	w.projects(200)
 	w.set("batch_size", "5")
 	w.set("max_concurrency", "4")
@@ -170,7 +170,7 @@ func (w *world) steps() []postgres.BrakeStep {
 // Eight consumers of two workers each share a cap of 16 before a registry that
 // bears six requests at once.
 func TestTheBrakeOnARealRegistry(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldAlone(t, registrytest.Options{})
 	w.workers = 2
 	w.projects(15_000)
 	w.registry.SetLatency(50 * time.Millisecond)

@@ -99,7 +99,7 @@ func TestSweep_ACatalogThatIsNotWholeIsNotBelieved(t *testing.T) {
 			if test.options.Mode == registrytest.Distribution {
 				return // scans, too, need the catalog
 			}
-			w.await("scanning goes on project by project", w.completed(projects))
+			w.within(2*patience, "scanning goes on project by project", w.completed(projects))
 			w.checkApps(projects)
 		})
 	}

@@ -66,6 +66,13 @@ func newWorld(t *testing.T) *world { return newWorldOf(t, registrytest.Options{}
 func newWorldOf(t *testing.T, options registrytest.Options) *world {
 	t.Helper()
 	t.Parallel()
+	return newWorldAlone(t, options)
+}
+
+// newWorldAlone is for tests that judge how long something takes: no other test of
+// this package runs meanwhile.
+func newWorldAlone(t *testing.T, options registrytest.Options) *world {
+	t.Helper()
 	reg := registrytest.NewServer(t, options)
 	server := redistest.Start(t)
 	w := &world{
