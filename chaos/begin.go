@@ -32,6 +32,11 @@ func (in *installation) begin(ctx context.Context) error {
 	if in.witness, err = in.watch(ctx); err != nil {
 		return fmt.Errorf("watch the result table: %w", err)
 	}
+	if in.repairs != nil {
+		if err := in.beginRepairs(ctx); err != nil {
+			return fmt.Errorf("allow repairs: %w", err)
+		}
+	}
 	in.registry.position = in.sweepPosition
 	self, err := os.Executable()
 	if err != nil {

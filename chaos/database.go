@@ -50,6 +50,8 @@ var databaseSettings = []string{
 	"fsync=off",
 	"statement_timeout=60s",
 	"idle_in_transaction_session_timeout=60s",
+	// So that the harness knows from when on a change was seen.
+	"track_commit_timestamp=on",
 	// Long enough for the harness to close the circle before a flush looks.
 	"deadlock_timeout=2s",
 	"log_line_prefix=%m [%p] %u %e ",

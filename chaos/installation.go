@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -32,6 +33,7 @@ type installation struct {
 	caps     caps
 	forces   forces
 	moved    moved
+	repairs  *repairs     // nil: there are none
 	runs     atomic.Int64 // begun so far
 
 	mu      sync.Mutex
@@ -68,7 +70,7 @@ func (in *installation) folder(name string) (string, error) {
 }
 
 // newInstallation starts everything but regmend.
-func newInstallation(ctx context.Context, o options) (*installation, error) {
+func newInstallation(ctx context.Context, o options, kinds []kind) (*installation, error) {
 	dir, err := os.MkdirTemp("", "regmend-chaos-")
 	if err != nil {
 		return nil, err
@@ -76,6 +78,9 @@ func newInstallation(ctx context.Context, o options) (*installation, error) {
 	in := &installation{
 		dir: dir, program: o.regmend, older: o.older, secrets: map[string]string{},
 		world: gitlabtest.Generate(o.seed, o.projects),
+	}
+	if slices.ContainsFunc(kinds, func(k kind) bool { return k.group() == repairGroup }) {
+		in.repairs = &repairs{}
 	}
 	if err := errors.Join(os.Chmod(dir, 0o711), in.start(ctx)); err != nil {
 		return nil, errors.Join(err, in.end(false))

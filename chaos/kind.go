@@ -69,22 +69,22 @@ func damagef(format string, args ...any) error { return damage{fmt.Sprintf(forma
 
 // allKinds are those of every group, in the order of the table.
 func allKinds() []kind {
-	all := slices.Concat(processKinds(), redisKinds(), postgresKinds(), registryKinds(), operatorKinds(), sweepKinds())
+	all := slices.Concat(processKinds(), redisKinds(), postgresKinds(), registryKinds(), operatorKinds(), sweepKinds(), repairKinds())
 	for i := range all {
 		all[i].limit = cmp.Or(all[i].limit, usualLimit)
 	}
 	return all
 }
 
-// apart is the group of kinds that are a run of their own: in the same one as all
+// apart are the groups of kinds that are a run of their own: in the same one as all
 // others they would take it too long.
-const apart = "sweep"
+var apart = []string{"sweep", repairGroup}
 
 // selectKinds are those whose name or group is in the list; all but those of the
-// group apart if it is empty.
+// groups apart if it is empty.
 func selectKinds(all []kind, list string) ([]kind, error) {
 	if list == "" {
-		return slices.DeleteFunc(slices.Clone(all), func(k kind) bool { return k.group() == apart }), nil
+		return slices.DeleteFunc(slices.Clone(all), func(k kind) bool { return slices.Contains(apart, k.group()) }), nil
 	}
 	var selected []kind
 	for word := range strings.SplitSeq(list, ",") {

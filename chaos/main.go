@@ -107,7 +107,7 @@ func chaos(ctx context.Context, o options, out io.Writer) (err error) {
 	if err := o.findPrograms(); err != nil {
 		return err
 	}
-	in, err := newInstallation(ctx, o)
+	in, err := newInstallation(ctx, o, kinds)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,8 @@ type verdict struct {
 	secrets   []string // seen where they must not be
 	others    []string // whatever else was not as promised
 	writes    int
+
+	repairVerdict
 }
 
 // none tells whether all is as promised.
@@ -39,7 +41,7 @@ type tally struct {
 }
 
 func (v *verdict) counts() []tally {
-	return []tally{
+	return append([]tally{
 		{"projects skipped", v.skipped},
 		{"rows wrong", v.wrong},
 		{"rows completed without evidence", v.unproven},
@@ -49,7 +51,7 @@ func (v *verdict) counts() []tally {
 		{"cap exceeded", v.overCap},
 		{"secrets seen", v.secrets},
 		{"other promises broken", v.others},
-	}
+	}, v.repairVerdict.counts()...)
 }
 
 // late is how long things may lie apart that happen at once on a machine at its
@@ -77,6 +79,8 @@ type oracle struct {
 func (w *witness) judge(forces []forced, losses []time.Time, pages catalogPages) verdict {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.truth.know(w.repairLog.touches)
+	forces = append(slices.Clone(forces), w.repairLog.rescans()...)
 	o := &oracle{witness: w, forces: forces, losses: losses, pages: pages, landings: landings(w.writes), walks: map[walkKey]walk{}}
 	o.verdict.writes = len(w.writes)
 	byProject := map[int64][]write{}
@@ -109,6 +113,7 @@ func (w *witness) judge(forces []forced, losses []time.Time, pages catalogPages)
 		o.unwritten(id, writes, sightings[id])
 	}
 	o.returns()
+	o.repairs(w.repairLog)
 	return o.verdict
 }
 

@@ -41,6 +41,8 @@ type registrySide struct {
 	ill atomic.Pointer[registrytest.Fault]
 	// screen spoils the answers to one kind of requests, if it is there.
 	screen atomic.Pointer[screen]
+	// held keeps requests about one repository waiting, if it is there.
+	held atomic.Pointer[holdingPath]
 	// position tells where in the catalog the sweep is, as regmend noted it.
 	position func() string
 	// alone tells that nothing else is broken, so that it is certain whose

@@ -26,6 +26,7 @@ func (r *registrySide) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // listing that began with something else goes on with that.
 func (r *registrySide) answer(w http.ResponseWriter, req *http.Request) {
 	kind, path := r.double.Asked(req)
+	r.held.Load().keep(kind, path, req)
 	query := req.URL.Query()
 	began := query.Get(beganWith)
 	var right http.Handler = r.double

@@ -135,9 +135,10 @@ func shuffle(dice *rand.Rand, kinds []kind) {
 }
 
 // sweeps tells whether sweeps are begun in the background of the step: in two of
-// three. A fault of sweeps brings its own.
+// three. A fault of sweeps brings its own, and one of repairs
+// is to meet no other work.
 func (s step) sweeps() bool {
-	return s.number%3 != 0 && (s.quiet == nil || s.quiet.group() != apart)
+	return s.number%3 != 0 && (s.quiet == nil || !slices.Contains(apart, s.quiet.group()))
 }
 
 // dice are those of one fault: what it does depends on the seed and on its place

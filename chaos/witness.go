@@ -26,6 +26,8 @@ type witness struct {
 
 	lookedAt string // and that had a first look
 
+	repairLog repairLog
+
 	mu      sync.Mutex
 	writes  []write
 	courses []course // of sweeps
@@ -117,6 +119,7 @@ func (in *installation) watch(ctx context.Context) (*witness, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	w := &witness{in: in, truth: truth, end: cancel, at: "0", sweptAt: "0", lookedAt: "0", begins: map[runOf]begin{}}
+	w.repairLog.touchedAt, w.repairLog.stagedAt = "0", "0"
 	w.ended.Go(func() { w.every(ctx, w.look) })
 	w.ended.Go(func() { w.every(ctx, w.lookAtStash) })
 	return w, nil
@@ -169,6 +172,11 @@ func (w *witness) read(ctx context.Context) error {
 	}
 	if err := w.readGlances(ctx); err != nil {
 		return err
+	}
+	if w.in.repairs != nil {
+		if err := w.readRepairs(ctx); err != nil {
+			return err
+		}
 	}
 	db := w.in.database.sql
 	n := number{epoch: w.epochNow(), at: time.Now()}

@@ -60,6 +60,11 @@ func (r *pass) rest(ctx context.Context) (status, error) {
 		return status{}, err
 	}
 	r.giveRest(ctx)
+	if r.repairs != nil {
+		if err := r.endRepairs(ctx); err != nil {
+			return status{}, err
+		}
+	}
 	if err := r.forceMoved(ctx); err != nil {
 		return status{}, err
 	}
