@@ -128,9 +128,19 @@ func (r *repair) verify(ctx context.Context, state postgres.State) error {
 	for _, row := range rows {
 		there[row.Number] = row
 	}
-	reasons := make([]string, len(items))
-	for i, item := range items {
-		if reasons[i], err = r.verified(ctx, state, item, there[item.Number]); err != nil {
+	reasons := make([]string, 0, len(items))
+	for few := range slices.Chunk(items, askedAhead) {
+		err := r.underSlot(ctx, func(ctx context.Context) error {
+			for _, item := range few {
+				reason, err := r.verified(ctx, state, item, there[item.Number])
+				if err != nil {
+					return err
+				}
+				reasons = append(reasons, reason)
+			}
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -155,20 +165,14 @@ func (r *repair) verified(ctx context.Context, state postgres.State, item postgr
 	case !there.SamePath:
 		return "its project was renamed while its row was inserted: the images are at the old path", nil
 	}
-	err = r.underSlot(ctx, func(ctx context.Context) error {
-		listed, err := r.registry.Holds(ctx, item.Path())
-		switch {
-		case err != nil:
-			if err := r.blamed(ctx, state, item.Project, err); err != nil {
-				return err
-			}
-			reason = "it could not be verified: " + err.Error()
-		case !listed:
-			reason = "the registry did not list it when it was looked for again"
-		}
-		return nil
-	})
-	return reason, err
+	listed, err := r.registry.Holds(ctx, item.Path())
+	switch {
+	case err != nil:
+		return "it could not be verified: " + err.Error(), r.blamed(ctx, state, item.Project, err)
+	case !listed:
+		return "the registry did not list it when it was looked for again", nil
+	}
+	return "", nil
 }
 
 // rescan notes that items were looked at again, and has their projects scanned, so
