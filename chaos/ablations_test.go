@@ -13,6 +13,7 @@ var mechanisms = []string{
 	"claim", "slot-lease", "slot-fencing", "scan-number", "evidence-constraint", "ack-after-commit",
 	"ack-what-was-written", "control-listing", "witness", "run-identity", "own-prefix-filter", "second-look",
 	"poison-halving", "two-looks", "sweep-route", "sweep-position", "sweep-sample",
+	"repair-rules", "repair-contents",
 }
 
 var kindsLine = regexp.MustCompile(`(?m)\A.+\nkinds: (\S+)$`)

@@ -85,7 +85,7 @@ func (in *installation) change(ctx context.Context, item plannedItem, statement 
 // it is inserted.
 func beforeInsert(statement string) func(context.Context, *repair) error {
 	return func(ctx context.Context, r *repair) error {
-		item := r.some()
+		item := r.one()
 		return r.atAsked(ctx, item, func() error { return r.give(ctx, "apply") }, func() error {
 			if err := r.change(ctx, item, statement); err != nil {
 				return err
@@ -98,7 +98,7 @@ func beforeInsert(statement string) func(context.Context, *repair) error {
 // gitlabInserts lets GitLab insert the row at the same time: it is not committed
 // yet when regmend inserts.
 func gitlabInserts(ctx context.Context, r *repair) error {
-	item := r.some()
+	item := r.one()
 	return r.whileAsked(ctx, item, func() error { return r.give(ctx, "apply") }, func(answer func()) error {
 		return r.inTheWay(ctx, item, insertRow, func() error { answer(); return nil })
 	})
@@ -139,7 +139,7 @@ func atUndo(statement string) func(context.Context, *repair) error {
 		if err != nil {
 			return err
 		}
-		return r.inTheWay(ctx, r.some(), statement, begin)
+		return r.inTheWay(ctx, r.one(), statement, begin)
 	}
 }
 

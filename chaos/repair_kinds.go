@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"syscall"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"regmend/shared/servers"
 
 	"github.com/jmoiron/sqlx"
-	"golang.org/x/sync/errgroup"
 )
 
 // repairKinds are the faults that meet a repair where it can be hurt. Each plans,
@@ -46,7 +44,7 @@ func repairKinds() []kind {
 	}
 	for i := range kinds {
 		kinds[i].name = repairGroup + "/" + kinds[i].name
-		kinds[i].meets, kinds[i].blamed = true, true
+		kinds[i].meets = true
 	}
 	return kinds
 }
@@ -93,12 +91,12 @@ func (r *repair) giving(ctx context.Context, what string) (begin func() error, e
 	return func() error { return r.give(ctx, what) }, err
 }
 
-// some is an item that is neither the first nor the last one.
-func (r *repair) some() plannedItem { return r.items[1+r.dice.IntN(len(r.items)-2)] }
+// one is an item that is neither the first nor the last one.
+func (r *repair) one() plannedItem { return r.items[1+r.dice.IntN(len(r.items)-2)] }
 
 // killAsking kills the consumer while the registry is to tell of an item's tags.
 func killAsking(ctx context.Context, r *repair) error {
-	return r.atAsked(ctx, r.some(), func() error { return r.give(ctx, "apply") }, func() error {
+	return r.atAsked(ctx, r.one(), func() error { return r.give(ctx, "apply") }, func() error {
 		return r.killRepairer(ctx, r.plan)
 	})
 }
@@ -108,7 +106,7 @@ func killAsking(ctx context.Context, r *repair) error {
 func killApplying(ctx context.Context, r *repair) error {
 	return r.atLock(ctx, func() error { return r.give(ctx, "apply") }, func(*sqlx.Tx) error {
 		return r.killRepairer(ctx, r.plan)
-	}, lockOneItem, r.plan.id, r.some().Number)
+	}, lockOneItem, r.plan.id, r.one().Number)
 }
 
 // killAtRepairGate kills it within a transaction that has done its work and is not
@@ -202,7 +200,7 @@ func terminateRepair(what string, g repairGate) func(context.Context, *repair) e
 // freezeRepairer stops the consumer until another one asks for the same item, and
 // lets it go on: both believe then that the items are theirs.
 func freezeRepairer(ctx context.Context, r *repair) error {
-	item := r.some()
+	item := r.one()
 	thaw := func() error { return nil }
 	err := r.atAsked(ctx, item, func() error { return r.give(ctx, "apply") }, func() (err error) {
 		thaw, err = r.freezeOne(ctx)
@@ -246,94 +244,4 @@ func freezeAtGate(what string, g repairGate) func(context.Context, *repair) erro
 		const longerThanTheClaim = 12 * time.Second
 		return errors.Join(during(ctx, longerThanTheClaim), thaw())
 	}
-}
-
-// applyByMany lets operators give the same order at the same time: the last one's
-// is carried out, the others are told.
-func applyByMany(ctx context.Context, r *repair) error {
-	const operators = 4
-	commands := make([]*command, operators)
-	var all errgroup.Group
-	for i := range commands {
-		all.Go(func() (err error) {
-			commands[i], err = r.order(ctx, "apply", r.plan)
-			return err
-		})
-	}
-	err := all.Wait()
-	for _, c := range commands {
-		if c != nil && err == nil {
-			err = c.done(ctx)
-		}
-	}
-	return err
-}
-
-// undoInMidApply gives the order to undo while a row is inserted.
-func undoInMidApply(ctx context.Context, r *repair) error {
-	item := r.some()
-	var apply *command
-	err := r.atAsked(ctx, item, func() (err error) {
-		apply, err = r.order(ctx, "apply", r.plan)
-		return err
-	}, func() error {
-		if err := r.give(ctx, "undo"); err != nil {
-			return err
-		}
-		return servers.Await(ctx, "the order to undo is given", meetLimit, func(ctx context.Context) (bool, error) {
-			now, err := r.progress(ctx, r.plan)
-			return now.State == "undoing", err
-		})
-	})
-	if apply != nil {
-		err = errors.Join(err, apply.done(ctx))
-	}
-	return err
-}
-
-const selectInsertedSince = `SELECT count(*) FROM chaos.repositories WHERE role = $1 AND at > $2`
-
-// disableInMidApply disables repairs, holds regmend to P13, and enables them again.
-func disableInMidApply(ctx context.Context, r *repair) error {
-	err := r.atAsked(ctx, r.some(), func() error { return r.give(ctx, "apply") }, func() error {
-		return r.persist(ctx, "disable", "repair")
-	})
-	if err != nil {
-		return err
-	}
-	down := time.Now()
-	if err := during(ctx, flagLimit+time.Second); err != nil {
-		return err
-	}
-	var n int
-	err = r.database.sql.GetContext(ctx, &n, selectInsertedSince, runtimeRole, down.Add(flagLimit))
-	if err == nil && n > 0 {
-		err = damagef("%d rows were changed although repairs had been disabled for %s", n, flagLimit)
-	}
-	return errors.Join(r.persist(ctx, "enable", "repair"), err)
-}
-
-// flushInMidApply loses all that is in Redis; the order is given again.
-func flushInMidApply(ctx context.Context, r *repair) error {
-	err := r.atAsked(ctx, r.some(), func() error { return r.give(ctx, "apply") }, func() error {
-		return redisFlushed(ctx, r.redis, r.dice)
-	})
-	if err != nil {
-		return err
-	}
-	r.given.kill()
-	return r.give(ctx, "apply")
-}
-
-// crashInMidApply kills Postgres while a row is inserted.
-func crashInMidApply(ctx context.Context, r *repair) error {
-	err := r.atAsked(ctx, r.some(), func() error { return r.give(ctx, "apply") }, func() error { return nil })
-	if err != nil {
-		return err
-	}
-	if err := r.database.crash(ctx, r.dice); err != nil {
-		return fmt.Errorf("crash Postgres: %w", err)
-	}
-	_, err = r.database.recovered(ctx)
-	return err
 }

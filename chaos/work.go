@@ -15,6 +15,8 @@ const (
 	workEvery = time.Second
 	atLeast   = 10
 	some      = 500
+
+	someBesideRepairs = 100
 )
 
 // keepWorking forces projects whenever little is left to do, so that faults
@@ -30,9 +32,18 @@ func (r *pass) keepWorking(ctx context.Context) error {
 			return nil
 		}
 		if waiting, err := r.waiting(ctx); err == nil && waiting < atLeast {
-			_ = r.forceSome(ctx, dice, min(some, len(r.world.Projects)/2)) // something may be away
+			_ = r.forceSome(ctx, dice, r.some()) // something may be away
 		}
 	}
+}
+
+// some is how many projects are forced at once. Repairs, for which each fault has to
+// wait, share the slots with them.
+func (r *pass) some() int {
+	if r.repairs != nil {
+		return someBesideRepairs
+	}
+	return min(some, len(r.world.Projects)/2)
 }
 
 // waiting are the tasks that no worker has taken yet.
