@@ -47,24 +47,24 @@ SELECT id FROM public.container_repositories WHERE project_id = $1 AND name = $2
 ON CONFLICT DO NOTHING`
 
 	renameProject = `
-WITH project AS (UPDATE public.projects SET path = path || '-put' WHERE id = $1 AND $2 IS NOT NULL)
+WITH project AS (UPDATE public.projects SET path = path || '-put' WHERE id = $1 AND $2::text IS NOT NULL)
 UPDATE public.routes SET path = path || '-put', updated_at = now() AT TIME ZONE 'utc'
 WHERE source_type = 'Project' AND source_id = $1`
 
 	redirectPath = `
 INSERT INTO public.redirect_routes (source_id, source_type, path, created_at, updated_at)
 SELECT (SELECT max(id) FROM public.projects WHERE id <> $1), 'Project', path, now() AT TIME ZONE 'utc', now() AT TIME ZONE 'utc'
-FROM public.routes WHERE source_type = 'Project' AND source_id = $1 AND $2 IS NOT NULL
+FROM public.routes WHERE source_type = 'Project' AND source_id = $1 AND $2::text IS NOT NULL
 ON CONFLICT DO NOTHING`
 
 	enablePolicy = `
 INSERT INTO public.container_expiration_policies (project_id, created_at, updated_at, enabled)
-SELECT $1, now(), now(), true WHERE $2 IS NOT NULL
+SELECT $1, now(), now(), true WHERE $2::text IS NOT NULL
 ON CONFLICT (project_id) DO UPDATE SET enabled = true`
 
 	// GitLab removes the repositories first.
 	deleteProject = `
-WITH args AS (SELECT $1::bigint AS id WHERE $2 IS NOT NULL),
+WITH args AS (SELECT $1::bigint AS id WHERE $2::text IS NOT NULL),
      repositories AS (DELETE FROM public.container_repositories WHERE project_id IN (SELECT id FROM args)),
      routes AS (DELETE FROM public.routes WHERE source_type = 'Project' AND source_id IN (SELECT id FROM args))
 DELETE FROM public.projects WHERE id IN (SELECT id FROM args)`

@@ -17,13 +17,13 @@ import (
 // applies and undoes: what it leaves applied, the next one undoes.
 func repairKinds() []kind {
 	kinds := []kind{
-		{name: "kill-asking", inject: inRepair(killAsking), limit: killLimit},
-		{name: "kill-applying", inject: inRepair(killApplying), limit: killLimit},
-		{name: "kill-at-insert", inject: inRepair(killAtRepairGate("apply", gateInserted)), limit: killLimit},
-		{name: "kill-after-commit", inject: inRepair(killAfterCommit), limit: killLimit},
-		{name: "kill-rescanning", inject: inRepair(killAtRepairGate("apply", gateRescanned)), limit: killLimit},
-		{name: "kill-undoing", inject: inRepair(killAtRepairGate("undo", gateRemoved)), limit: killLimit},
-		{name: "kill-undo-rescanning", inject: inRepair(killAtRepairGate("undo", gateUndone)), limit: killLimit},
+		{name: "kill-asking", inject: inRepair(killAsking), limit: killedInFlush},
+		{name: "kill-applying", inject: inRepair(killApplying), limit: killedInFlush},
+		{name: "kill-at-insert", inject: inRepair(killAtRepairGate("apply", gateInserted)), limit: killedInFlush},
+		{name: "kill-after-commit", inject: inRepair(killAfterCommit), limit: killedInFlush},
+		{name: "kill-rescanning", inject: inRepair(killAtRepairGate("apply", gateRescanned)), limit: killedInFlush},
+		{name: "kill-undoing", inject: inRepair(killAtRepairGate("undo", gateRemoved)), limit: killedInFlush},
+		{name: "kill-undo-rescanning", inject: inRepair(killAtRepairGate("undo", gateUndone)), limit: killedInFlush},
 		{name: "kill-apply-command", inject: inRepair(killCommand("apply"))},
 		{name: "kill-undo-command", inject: inRepair(killCommand("undo"))},
 		{name: "commit-reply-lost", inject: inRepair(loseRepairCommit("apply", gateInserted))},
@@ -48,6 +48,10 @@ func repairKinds() []kind {
 	}
 	return kinds
 }
+
+// killedInFlush is killLimit, and a while for the scans that are to see it: a flush
+// that dies with its process is taken up after asynq's lease of 30 s.
+const killedInFlush = killLimit + usualLimit
 
 // repair is a plan that a fault is to meet.
 type repair struct {
@@ -106,7 +110,7 @@ func killAsking(ctx context.Context, r *repair) error {
 func killApplying(ctx context.Context, r *repair) error {
 	return r.atLock(ctx, func() error { return r.give(ctx, "apply") }, func(*sqlx.Tx) error {
 		return r.killRepairer(ctx, r.plan)
-	}, lockOneItem, r.plan.id, r.one().Number)
+	}, lockOneItem, r.id, r.one().Number)
 }
 
 // killAtRepairGate kills it within a transaction that has done its work and is not
@@ -135,7 +139,7 @@ func killAfterCommit(ctx context.Context, r *repair) error {
 			return err
 		}
 		return r.killRepairer(ctx, r.plan)
-	}, lockOneItem, r.plan.id, last.Number)
+	}, lockOneItem, r.id, last.Number)
 }
 
 // killCommand kills the operator's command at any moment; the order is given again.

@@ -38,8 +38,8 @@ func (c *command) said() string {
 }
 
 // order gives an order for a plan: apply or undo.
-func (in *installation) order(ctx context.Context, what string, p plan, more ...string) (*command, error) {
-	args := append([]string{"repair", what, strconv.FormatInt(p.id, 10), "--reason", "chaos"}, more...)
+func (in *installation) order(ctx context.Context, what string, p plan) (*command, error) {
+	args := []string{"repair", what, strconv.FormatInt(p.id, 10), "--reason", "chaos"}
 	c := &command{args: args, ended: make(chan struct{})}
 	c.cmd = exec.CommandContext(ctx, in.program, args...)
 	c.cmd.Dir, c.cmd.Env, c.cmd.Stdout, c.cmd.Stderr = in.dir, in.environ(), c, c
