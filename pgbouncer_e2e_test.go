@@ -21,7 +21,7 @@ func TestThroughPgBouncer(t *testing.T) {
 	in.run("migrate")
 	in.grant("runtime", runtime)
 	in.useDatabase(as(bouncer.Database(in.Name), runtime))
-	in.set("max_concurrency", "3", "page_size", "50")
+	in.set("max_concurrency", "3", "page_size", "50", "confirm_after", "0s", "min_age", "0s")
 	s := in.analyse()
 
 	ids := in.someIDs(20)
