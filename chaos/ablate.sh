@@ -50,7 +50,7 @@ copy() {
 
 # damage prints the counts below the harness's table, and what was seen.
 damage() {
-	grep -E '^ *(projects skipped|rows|older over|scans repeated|stashed results|cap exceeded|secrets|other promises)|^chaos:' "$1" |
+	grep -E '^ *(projects skipped|rows|items|older over|scans repeated|stashed results|cap exceeded|secrets|other promises)|^chaos:' "$1" |
 		cut -c 1-300 || :
 }
 

@@ -209,7 +209,7 @@ func (o *oracle) repeats(writes []write, stashed []sighting) {
 		if !w.fresh() || w.New.Method == methodSweep {
 			continue
 		}
-		from := o.began(w.Epoch, w.New.Scan)
+		from := o.began(w.Epoch, o.first(writes[:i], w))
 		if scan := o.inTable(writes[:i], w, from); scan > 0 {
 			o.repeat(w, scan, "in the table")
 		} else if scan := o.inStash(writes[:i], w, stashed, from); scan > 0 {

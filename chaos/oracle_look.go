@@ -29,3 +29,20 @@ func (o *oracle) lookedFor(w write, name string) bool {
 		return earlier.Epoch <= w.Epoch && missed(earlier.New.Run, earlier.New.Scan, earlier.Missing)
 	})
 }
+
+// first is the scan number of the look that w confirms, its own if it confirms none:
+// a second look is there because of the first one, which may have been under way when
+// another result landed.
+func (o *oracle) first(earlier []write, w write) int64 {
+	var last int64
+	if len(earlier) > 0 {
+		last = earlier[len(earlier)-1].New.Scan
+	}
+	scan := w.New.Scan
+	for _, g := range o.looksAt[w.ProjectID] {
+		if g.Epoch == w.Epoch && g.Run == w.New.Run && g.Scan > last && g.Scan < scan {
+			scan = g.Scan
+		}
+	}
+	return scan
+}

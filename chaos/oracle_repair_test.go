@@ -166,3 +166,16 @@ func TestOracleKnowsWhatRepairsDo(t *testing.T) {
 		}
 	}
 }
+
+// A second look that confirms a first one, which had begun before another result
+// landed, repeats nothing; one that began later does.
+func TestOracleOfSecondLooks(t *testing.T) {
+	for look, repeated := range map[int64]int{4: 0, 8: 1} {
+		w := newOracleWorld()
+		w.glances = append(w.glances, glance{ProjectID: 1, Run: 1, Scan: look, Missing: []string{"web"}})
+		w.writes = []write{right(3, 6), with(right(9, 9), func(w *write) { w.Old = right(3, 6).New })}
+		if v := w.judge(nil, nil, catalogPages{}); len(v.repeated) != repeated {
+			t.Errorf("look %d: repeated %q, want %d", look, v.repeated, repeated)
+		}
+	}
+}
