@@ -22,8 +22,9 @@ type TaggedCandidate struct {
 
 // inIndexOrder is for statements that read the first rows of an index: of a
 // table that was filled a moment ago there are no statistics, and all its rows
-// might be sorted for them.
-const inIndexOrder = `SET LOCAL enable_sort = off`
+// might be sorted for them. A statement of the same transaction that has to sort all
+// the same then seems so dear to Postgres that it would compile it at each call.
+const inIndexOrder = `SELECT set_config('enable_sort', 'off', true), set_config('jit', 'off', true)`
 
 // Where catalog and an older scan agree there is nothing to ask.
 const selectOpenCandidates = `
