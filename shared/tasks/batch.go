@@ -1,11 +1,13 @@
 package tasks
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
+	"github.com/hibiken/asynq"
 )
 
 // Batch names a batch through all its generations: its name stays the same,
@@ -70,4 +72,42 @@ func ParseBatch(taskID string) (Batch, error) {
 		return Batch{}, fmt.Errorf("task ID %q does not end in a generation", taskID)
 	}
 	return b, nil
+}
+
+// content is what the task of a batch says.
+type content interface{ encode() ([]byte, error) }
+
+// newBatch makes the task of the batch b, whose ID it has.
+func newBatch(taskType, queue string, b Batch, c content) (*asynq.Task, error) {
+	if _, err := ParseBatch(b.String()); err != nil {
+		return nil, err
+	}
+	payload, err := c.encode()
+	if err != nil {
+		return nil, err
+	}
+	return asynq.NewTask(taskType, payload,
+		asynq.Queue(queue),
+		asynq.TaskID(b.String()),
+		asynq.MaxRetry(scanMaxRetry),
+		asynq.Timeout(scanTimeout),
+		asynq.Retention(retention),
+	), nil
+}
+
+// decodeExactly reads a payload that is, byte for byte, what C writes; form is what
+// that looks like.
+func decodeExactly[C content](payload []byte, subject, form string) (C, error) {
+	var c, none C
+	if err := decode(payload, &c); err != nil {
+		return none, fmt.Errorf("%s payload: %w", subject, err)
+	}
+	canonical, err := c.encode()
+	if err != nil {
+		return none, err
+	}
+	if !bytes.Equal(canonical, payload) {
+		return none, fmt.Errorf("%s payload: not of the form %s", subject, form)
+	}
+	return c, nil
 }

@@ -1,10 +1,8 @@
 package tasks
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -31,37 +29,13 @@ type Repair struct {
 
 // NewRepair makes the task that carries r out as the batch b.
 func NewRepair(queue string, b Batch, r Repair) (*asynq.Task, error) {
-	if _, err := ParseBatch(b.String()); err != nil {
-		return nil, err
-	}
-	payload, err := r.encode()
-	if err != nil {
-		return nil, err
-	}
-	return asynq.NewTask(TypeRepair, payload,
-		asynq.Queue(queue),
-		asynq.TaskID(b.String()),
-		asynq.MaxRetry(scanMaxRetry),
-		asynq.Timeout(scanTimeout),
-		asynq.Retention(retention),
-	), nil
+	return newBatch(TypeRepair, queue, b, r)
 }
 
 // DecodeRepair reads a repair's payload. It takes nothing but what NewRepair
 // writes, byte for byte.
 func DecodeRepair(payload []byte) (Repair, error) {
-	var r Repair
-	if err := decode(payload, &r); err != nil {
-		return Repair{}, fmt.Errorf("repair payload: %w", err)
-	}
-	canonical, err := r.encode()
-	if err != nil {
-		return Repair{}, err
-	}
-	if !bytes.Equal(canonical, payload) {
-		return Repair{}, errors.New(`repair payload: not of the form {"run":1,"plan":2,"order":3,"undo":false,"from":1,"to":100}`)
-	}
-	return r, nil
+	return decodeExactly[Repair](payload, "repair", `{"run":1,"plan":2,"order":3,"undo":false,"from":1,"to":100}`)
 }
 
 func (r Repair) encode() ([]byte, error) {

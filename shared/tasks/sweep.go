@@ -1,10 +1,8 @@
 package tasks
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -24,37 +22,13 @@ type Sweep struct {
 // NewSweep makes the task that carries the sweep on as the batch b. Its ID is
 // the batch, as a scan's is.
 func NewSweep(b Batch, s Sweep) (*asynq.Task, error) {
-	if _, err := ParseBatch(b.String()); err != nil {
-		return nil, err
-	}
-	payload, err := s.encode()
-	if err != nil {
-		return nil, err
-	}
-	return asynq.NewTask(TypeSweep, payload,
-		asynq.Queue(QueueSweep),
-		asynq.TaskID(b.String()),
-		asynq.MaxRetry(scanMaxRetry),
-		asynq.Timeout(scanTimeout),
-		asynq.Retention(retention),
-	), nil
+	return newBatch(TypeSweep, QueueSweep, b, s)
 }
 
 // DecodeSweep reads a sweep's payload. It takes nothing but what NewSweep writes,
 // byte for byte.
 func DecodeSweep(payload []byte) (Sweep, error) {
-	var s Sweep
-	if err := decode(payload, &s); err != nil {
-		return Sweep{}, fmt.Errorf("sweep payload: %w", err)
-	}
-	canonical, err := s.encode()
-	if err != nil {
-		return Sweep{}, err
-	}
-	if !bytes.Equal(canonical, payload) {
-		return Sweep{}, errors.New(`sweep payload: not of the form {"run":1,"sweep":2}`)
-	}
-	return s, nil
+	return decodeExactly[Sweep](payload, "sweep", `{"run":1,"sweep":2}`)
 }
 
 func (s Sweep) encode() ([]byte, error) {

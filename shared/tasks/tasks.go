@@ -106,37 +106,13 @@ func NewScan(queue string, b Batch, s Scan) (*asynq.Task, error) {
 }
 
 func newScan(taskType, queue string, b Batch, s Scan) (*asynq.Task, error) {
-	if _, err := ParseBatch(b.String()); err != nil {
-		return nil, err
-	}
-	payload, err := s.encode()
-	if err != nil {
-		return nil, err
-	}
-	return asynq.NewTask(taskType, payload,
-		asynq.Queue(queue),
-		asynq.TaskID(b.String()),
-		asynq.MaxRetry(scanMaxRetry),
-		asynq.Timeout(scanTimeout),
-		asynq.Retention(retention),
-	), nil
+	return newBatch(taskType, queue, b, s)
 }
 
 // DecodeScan reads a scan's payload. It takes nothing but what NewScan writes,
 // byte for byte: whatever differs was not written by us, or not for us.
 func DecodeScan(payload []byte) (Scan, error) {
-	var s Scan
-	if err := decode(payload, &s); err != nil {
-		return Scan{}, fmt.Errorf("scan payload: %w", err)
-	}
-	canonical, err := s.encode()
-	if err != nil {
-		return Scan{}, err
-	}
-	if !bytes.Equal(canonical, payload) {
-		return Scan{}, errors.New(`scan payload: not of the form {"run":1,"ids":[2,3],"after":0}`)
-	}
-	return s, nil
+	return decodeExactly[Scan](payload, "scan", `{"run":1,"ids":[2,3],"after":0}`)
 }
 
 func (s Scan) encode() ([]byte, error) {
